@@ -1,0 +1,53 @@
+//! What happened, for the operator: [`AuditEvent`], [`AuditSink`] and the [`Auditor`] that stands between.
+//!
+//! Event names are those of the OWASP Logging Vocabulary, verbatim. Failures are recorded as well as successes. A
+//! sink that fails says so; what happens then is an explicit [`OnFailure`] policy.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use portcullis::audit::{AuditEvent, Auditor, EventName, MemorySink, OnFailure};
+//! use portcullis::{TenantId, time::Timestamp};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let sink = Arc::new(MemorySink::default());
+//! let auditor = Auditor::new(sink.clone(), OnFailure::Block);
+//! let event = AuditEvent::new(EventName::AuthnLoginFail, Timestamp::UNIX_EPOCH, TenantId::default());
+//! auditor.record(event.with_detail("reason", "password")).await?;
+//! assert_eq!(sink.events()[0].name().as_str(), "authn_login_fail");
+//! # Ok::<(), portcullis::error::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod auditor;
+mod event;
+mod sink;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+
+pub use auditor::{Auditor, OnFailure};
+pub use event::{AuditEvent, EventName, Severity};
+pub use sink::{JsonLinesSink, MemorySink};
+
+/// Where audit events go. Append only: there is no way to change or remove what was recorded.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    note = "implement `portcullis::audit::AuditSink` for `{Self}`, or use `JsonLinesSink` or `MemorySink`"
+)]
+pub trait AuditSink: Send + Sync + 'static {
+    /// Records the events in order. When this returns `Ok`, they survive the end of the process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable) if they could not be recorded; then none was,
+    /// or it is safe to record all of them again.
+    async fn record(&self, events: &[AuditEvent]) -> Result<()>;
+
+    /// Waits until everything accepted so far is where it has to be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`record`](Self::record).
+    async fn flush(&self) -> Result<()>;
+}

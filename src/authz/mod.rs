@@ -1,0 +1,1 @@
+//! The authorization model: permissions, roles, policies and the access map.

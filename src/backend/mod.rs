@@ -1,0 +1,4 @@
+//! Stores over databases.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

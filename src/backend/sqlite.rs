@@ -1,0 +1,1 @@
+//! `SqliteStore`: users and tokens in an embedded database.

@@ -1,0 +1,1 @@
+//! The gate: every layer, in the one right order.

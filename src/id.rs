@@ -1,0 +1,205 @@
+//! Identifiers. Public, printable, never secret: knowing one opens nothing.
+//!
+//! An identifier is 1 to 128 bytes of ASCII letters, digits and `-_.:@+/`, so it can stand in a store key, a log
+//! line, a URL path segment after encoding, and a JWT without escaping. Parsing is the only way in; a value that
+//! exists is valid.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::Error;
+
+/// Longest identifier in bytes.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// Why a text is not an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// It is empty.
+    #[error("an identifier is not empty")]
+    Empty,
+    /// It is longer than allowed.
+    #[error("an identifier has at most {max} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// It contains a character outside the allowed set.
+    #[error("an identifier has only ASCII letters, digits and `-_.:@+/`")]
+    Character,
+}
+
+fn check(text: &str, max: usize, extra: &[u8]) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    if text.len() > max {
+        return Err(InvalidId::TooLong { max });
+    }
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b)) {
+        Ok(())
+    } else {
+        Err(InvalidId::Character)
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, max: $max:expr, extra: $extra:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes over an identifier.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] if it is empty, too long or has a character outside the allowed set.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                check(text, $max, $extra)?;
+                Ok(Self(text.into()))
+            }
+
+            /// A new identifier of 128 random bits in base64url.
+            ///
+            /// # Errors
+            ///
+            /// [`ErrorKind::Entropy`](crate::error::ErrorKind::Entropy) if the operating system has none to give.
+            pub fn mint() -> Result<Self, Error> {
+                let mut bytes = [0_u8; 16];
+                getrandom::fill(&mut bytes)?;
+                Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+            }
+
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+const COMMON: &[u8] = b"-_.:@+/";
+
+id! {
+    /// Who acts: the stable identifier of a user, key or service, JWT `sub` (RFC 7519 section 4.1.2). Never reused.
+    Subject, max: MAX_ID_BYTES, extra: COMMON
+}
+id! {
+    /// Whose data: part of every store key.
+    TenantId, max: MAX_ID_BYTES, extra: COMMON
+}
+id! {
+    /// The public half of a long-lived token, JWT `jti` for access tokens.
+    TokenId, max: MAX_ID_BYTES, extra: COMMON
+}
+id! {
+    /// One sign-in and all the tokens that came of it, claim `sid`.
+    FamilyId, max: MAX_ID_BYTES, extra: COMMON
+}
+id! {
+    /// Which key, JOSE `kid`: at most 64 of `A-Z a-z 0-9 _ -`. Only ever looked up, never used in a path or query.
+    KeyId, max: 64, extra: b"-_"
+}
+id! {
+    /// One request, for finding everything that was logged about it.
+    RequestId, max: MAX_ID_BYTES, extra: COMMON
+}
+
+impl Default for TenantId {
+    /// The one tenant of an application without tenants: `default`.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_an_identifier() {
+        for (text, want) in [
+            ("a", Ok(())),
+            ("user:42@example.com/x+y_z-1", Ok(())),
+            ("", Err(InvalidId::Empty)),
+            ("a b", Err(InvalidId::Character)),
+            ("a\0", Err(InvalidId::Character)),
+            ("a\n", Err(InvalidId::Character)),
+            ("\u{e9}", Err(InvalidId::Character)),
+            ("a'--", Err(InvalidId::Character)),
+        ] {
+            assert_eq!(Subject::parse(text).map(drop), want, "{text:?}");
+        }
+        assert!(Subject::parse(&"a".repeat(128)).is_ok());
+        assert_eq!(Subject::parse(&"a".repeat(129)), Err(InvalidId::TooLong { max: 128 }));
+    }
+
+    #[test]
+    fn a_key_id_has_no_path_or_query_characters() {
+        for text in ["../../dev/null", "a'or'1", "a.b", "a/b", "a:b"] {
+            assert_eq!(KeyId::parse(text), Err(InvalidId::Character), "{text}");
+        }
+        assert_eq!(KeyId::parse(&"k".repeat(65)), Err(InvalidId::TooLong { max: 64 }));
+    }
+
+    #[test]
+    fn deserializing_checks_too() {
+        assert!(serde_json::from_str::<Subject>("\"a\\u0000\"").is_err());
+        assert_eq!(serde_json::from_str::<Subject>("\"a\"").unwrap(), Subject::parse("a").unwrap());
+    }
+
+    #[test]
+    fn minted_identifiers_differ_and_parse() {
+        let (a, b) = (Subject::mint().unwrap(), Subject::mint().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(Subject::parse(a.as_str()).unwrap(), a);
+        assert_eq!(a.as_str().len(), 22);
+    }
+}

@@ -1,0 +1,443 @@
+//! Who acts: [`Principal`], how it proved itself, and [`Verified`], the mark of a value that was checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FamilyId, Subject, TenantId, TokenId};
+use crate::time::Timestamp;
+
+/// Who acts in a request. Anonymous is a principal too.
+///
+/// One pointer wide and cheap to clone; it travels in request extensions, put there by the authentication layer
+/// and by nothing else.
+///
+/// ```
+/// use portcullis::principal::{AuthMethod, Principal};
+/// use portcullis::{Subject, TenantId};
+///
+/// let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap())
+///     .with_roles(["editor"])
+///     .with_auth_methods([AuthMethod::Password]);
+/// assert!(ada.has_role("editor"));
+/// assert!(!ada.is_anonymous());
+/// ```
+#[derive(Clone)]
+pub struct Principal(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: PrincipalKind,
+    tenant: TenantId,
+    subject: Option<Subject>,
+    roles: Vec<Arc<str>>,
+    scopes: Option<Vec<Arc<str>>>,
+    actor: Option<Actor>,
+    auth_methods: Vec<AuthMethod>,
+    auth_time: Option<Timestamp>,
+    family: Option<FamilyId>,
+    token: Option<TokenId>,
+    epoch: Epoch,
+    expires_at: Option<Timestamp>,
+    claims: Option<Arc<str>>,
+}
+
+/// What kind of party a [`Principal`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PrincipalKind {
+    /// Nobody in particular.
+    Anonymous,
+    /// A person with an account.
+    User,
+    /// A program that presented an API key.
+    ApiKey,
+    /// Another service.
+    Service,
+}
+
+impl Principal {
+    /// Nobody in particular, in this tenant.
+    #[must_use]
+    pub fn anonymous(tenant: TenantId) -> Self {
+        Self::new(PrincipalKind::Anonymous, tenant, None)
+    }
+
+    /// A user.
+    #[must_use]
+    pub fn user(tenant: TenantId, subject: Subject) -> Self {
+        Self::new(PrincipalKind::User, tenant, Some(subject))
+    }
+
+    /// A program acting through an API key.
+    #[must_use]
+    pub fn api_key(tenant: TenantId, subject: Subject) -> Self {
+        Self::new(PrincipalKind::ApiKey, tenant, Some(subject))
+    }
+
+    /// Another service.
+    #[must_use]
+    pub fn service(tenant: TenantId, subject: Subject) -> Self {
+        Self::new(PrincipalKind::Service, tenant, Some(subject))
+    }
+
+    fn new(kind: PrincipalKind, tenant: TenantId, subject: Option<Subject>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            tenant,
+            subject,
+            roles: Vec::new(),
+            scopes: None,
+            actor: None,
+            auth_methods: Vec::new(),
+            auth_time: None,
+            family: None,
+            token: None,
+            epoch: Epoch::ZERO,
+            expires_at: None,
+            claims: None,
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Replaces the roles.
+    #[must_use]
+    pub fn with_roles<R: Into<Arc<str>>>(self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.with(|inner| inner.roles = roles.into_iter().map(Into::into).collect())
+    }
+
+    /// Limits what the principal may do to these scopes.
+    #[must_use]
+    pub fn with_scopes<S: Into<Arc<str>>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.with(|inner| inner.scopes = Some(scopes.into_iter().map(Into::into).collect()))
+    }
+
+    /// Names who acts on the subject's behalf.
+    #[must_use]
+    pub fn with_actor(self, actor: Actor) -> Self {
+        self.with(|inner| inner.actor = Some(actor))
+    }
+
+    /// Says how the subject proved itself.
+    #[must_use]
+    pub fn with_auth_methods(self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
+        self.with(|inner| inner.auth_methods = methods.into_iter().collect())
+    }
+
+    /// Says when the subject proved itself.
+    #[must_use]
+    pub fn with_auth_time(self, at: Timestamp) -> Self {
+        self.with(|inner| inner.auth_time = Some(at))
+    }
+
+    /// Says which sign-in this belongs to.
+    #[must_use]
+    pub fn with_family(self, family: FamilyId) -> Self {
+        self.with(|inner| inner.family = Some(family))
+    }
+
+    /// Names the token that was presented and when it stops being accepted.
+    #[must_use]
+    pub fn with_token(self, token: TokenId, expires_at: Timestamp) -> Self {
+        self.with(|inner| {
+            inner.token = Some(token);
+            inner.expires_at = Some(expires_at);
+        })
+    }
+
+    /// Says under which epoch the credential was issued.
+    #[must_use]
+    pub fn with_epoch(self, epoch: Epoch) -> Self {
+        self.with(|inner| inner.epoch = epoch)
+    }
+
+    /// Keeps the verified claims as JSON text, for handlers that read claims of their own.
+    #[must_use]
+    pub fn with_claims_json(self, claims: Arc<str>) -> Self {
+        self.with(|inner| inner.claims = Some(claims))
+    }
+
+    /// What kind of party this is.
+    #[must_use]
+    pub fn kind(&self) -> PrincipalKind {
+        self.0.kind
+    }
+
+    /// Whether nobody has proved anything.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.0.subject.is_none()
+    }
+
+    /// The tenant the principal belongs to.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// Who it is; `None` exactly if anonymous.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.0.subject.as_ref()
+    }
+
+    /// The names of its roles.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.0.roles.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether it holds this role itself; what a role inherits is the role model's business.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().any(|held| held == role)
+    }
+
+    /// The scopes its credential is limited to; `None` if the credential is not limited.
+    #[must_use]
+    pub fn scopes(&self) -> Option<impl Iterator<Item = &str>> {
+        self.0.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref))
+    }
+
+    /// Who acts on its behalf, if somebody does.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.0.actor.as_ref()
+    }
+
+    /// How it proved itself (RFC 8176).
+    #[must_use]
+    pub fn auth_methods(&self) -> &[AuthMethod] {
+        &self.0.auth_methods
+    }
+
+    /// How sure we are, derived from the methods.
+    #[must_use]
+    pub fn assurance(&self) -> Option<Assurance> {
+        Assurance::of(&self.0.auth_methods)
+    }
+
+    /// When it proved itself; refreshing does not move it.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.0.auth_time
+    }
+
+    /// Which sign-in this belongs to.
+    #[must_use]
+    pub fn family(&self) -> Option<&FamilyId> {
+        self.0.family.as_ref()
+    }
+
+    /// Which token was presented.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenId> {
+        self.0.token.as_ref()
+    }
+
+    /// When the presented token stops being accepted.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.expires_at
+    }
+
+    /// Under which epoch the credential was issued.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch
+    }
+
+    /// The verified claims as JSON text, if the credential carried any.
+    #[must_use]
+    pub fn claims_json(&self) -> Option<&str> {
+        self.0.claims.as_deref()
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Claims may hold personal data of the application's; they stay out of logs.
+        f.debug_struct("Principal")
+            .field("kind", &self.0.kind)
+            .field("tenant", &self.0.tenant)
+            .field("subject", &self.0.subject)
+            .field("roles", &self.0.roles)
+            .field("scopes", &self.0.scopes)
+            .field("actor", &self.0.actor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who acts on behalf of the subject, claim `act` (RFC 8693 section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// The one who really acts.
+    pub sub: Subject,
+}
+
+/// How somebody proved who they are, claim `amr` (RFC 8176).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// A password.
+    #[serde(rename = "pwd")]
+    Password,
+    /// A one-time password, such as TOTP.
+    #[serde(rename = "otp")]
+    Otp,
+    /// A key in hardware, user presence tested.
+    #[serde(rename = "hwk")]
+    HardwareKey,
+    /// A key in software.
+    #[serde(rename = "swk")]
+    SoftwareKey,
+    /// User verification by PIN.
+    #[serde(rename = "pin")]
+    Pin,
+    /// Several factors.
+    #[serde(rename = "mfa")]
+    MultiFactor,
+    /// Asserted by another identity provider.
+    #[serde(rename = "fed")]
+    Federated,
+}
+
+/// Authenticator assurance level (NIST SP 800-63B-4 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Assurance {
+    /// One factor.
+    Aal1,
+    /// Two factors.
+    Aal2,
+    /// A hardware key that resists phishing, with user verification.
+    Aal3,
+}
+
+impl Assurance {
+    /// The level these methods reach together; `None` for no method at all.
+    #[must_use]
+    pub fn of(methods: &[AuthMethod]) -> Option<Self> {
+        if methods.is_empty() {
+            return None;
+        }
+        let has = |method| methods.contains(&method);
+        if has(AuthMethod::HardwareKey) && has(AuthMethod::Pin) {
+            Some(Self::Aal3)
+        } else if has(AuthMethod::MultiFactor) || (has(AuthMethod::Password) && has(AuthMethod::Otp)) {
+            Some(Self::Aal2)
+        } else {
+            Some(Self::Aal1)
+        }
+    }
+}
+
+/// The two counters of a user that credentials are issued under.
+///
+/// `security` rises with passwords, e-mail addresses, factors and status, `grants` with roles and permissions.
+/// A credential is stale as soon as one of its counters is below the floor that was set for its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Epoch {
+    /// Rises with every change that ends credentials.
+    pub security: u32,
+    /// Rises with every change of rights.
+    pub grants: u32,
+}
+
+impl Epoch {
+    /// Where every user starts.
+    pub const ZERO: Self = Self { security: 0, grants: 0 };
+
+    /// Whether a credential of this epoch is below `floor`.
+    #[must_use]
+    pub fn is_below(self, floor: Self) -> bool {
+        self.security < floor.security || self.grants < floor.grants
+    }
+
+    /// The higher of both counters: what satisfies both.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { security: self.security.max(other.security), grants: self.grants.max(other.grants) }
+    }
+}
+
+/// As a JSON array `[security, grants]`, which is also the form of the claim `epoch`.
+impl Serialize for Epoch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.security, self.grants).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (security, grants) = <(u32, u32)>::deserialize(deserializer)?;
+        Ok(Self { security, grants })
+    }
+}
+
+/// A value that was checked: a password that matched, a token whose signature and claims hold.
+///
+/// Code that needs the proof takes `Verified<T>` and cannot be reached without the check.
+#[derive(Clone, Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// States that `value` was checked. Search for this name to see every place that vouches for a value.
+    pub fn vouch(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value; the proof is spent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> std::ops::Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_is_below_a_floor_if_either_counter_is() {
+        let floor = Epoch { security: 2, grants: 5 };
+        for (security, grants, below) in
+            [(2, 5, false), (3, 9, false), (1, 9, true), (9, 4, true), (0, 0, true)]
+        {
+            assert_eq!(Epoch { security, grants }.is_below(floor), below, "{security} {grants}");
+        }
+    }
+
+    #[test]
+    fn assurance_follows_the_methods() {
+        use AuthMethod as M;
+        for (methods, want) in [
+            (&[][..], None),
+            (&[M::Password], Some(Assurance::Aal1)),
+            (&[M::Password, M::Otp], Some(Assurance::Aal2)),
+            (&[M::Otp], Some(Assurance::Aal1)),
+            (&[M::HardwareKey, M::Pin], Some(Assurance::Aal3)),
+            (&[M::Federated], Some(Assurance::Aal1)),
+        ] {
+            assert_eq!(Assurance::of(methods), want, "{methods:?}");
+        }
+    }
+
+    #[test]
+    fn claims_stay_out_of_debug() {
+        let principal = Principal::user(TenantId::default(), Subject::parse("u").unwrap())
+            .with_claims_json("{\"ssn\":\"canary\"}".into());
+        assert!(!format!("{principal:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Tokens: access tokens, refresh families and their revocation.

@@ -1,0 +1,14 @@
+//! One binary, so that modules link once and share helpers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::unreachable,
+    unreachable_pub,
+    reason = "tests say what went wrong by panicking"
+)]
+
+mod attacks;
