@@ -120,14 +120,27 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Exactly one caller ever gets [`First`](Consumption::First). The rule is [`TokenRecord::consumption`]: a store
     /// reads the record, its successor and the floor, asks the rule, and carries out the answer, all in one
     /// transaction.
+    ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::Internal`](crate::error::ErrorKind::Internal), with nothing changed, if the successor would be
+    /// stored but its id exists or it has not the [same holder](TokenRecord::has_same_holder).
     async fn consume(&self, consume: &Consume<'_>) -> Result<Consumption>;
 
     /// Swaps the record, if its stored revision is `expected_revision`; what is stored then has the revision
-    /// `expected_revision + 1`. A consumed or revoked record is not brought back: `Conflict`.
+    /// `expected_revision + 1`. A consumed or revoked record is not brought back: `Conflict`. One that is below its floor,
+    /// or would be, answers `Stale`. Attempts, last use, consumption and revocation stay as they are stored, whatever
+    /// `record` says: [`TokenRecord::replaced_by`].
+    ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::Internal`](crate::error::ErrorKind::Internal), with nothing changed, if `record` has not the
+    /// [same holder](TokenRecord::has_same_holder) as what is stored.
     async fn replace(&self, record: &TokenRecord, expected_revision: u64) -> Result<TokenReplacement>;
 
     /// Notes a use and moves the idle expiry, never to an earlier time and never past the absolute expiry. Writes at
-    /// most once a minute per record; consumed, revoked and stale records are left alone. Returns whether it wrote.
+    /// most once a minute per record; consumed, revoked, stale and expired records are left alone. Returns whether it
+    /// wrote.
     async fn touch(
         &self,
         tenant: &TenantId,

@@ -132,6 +132,31 @@ impl TokenRecord {
         now >= self.expires_at || now >= self.absolute_expiry
     }
 
+    /// Whether `other` is of the same tenant, kind, subject and family: what a successor and a replacement must be.
+    #[must_use]
+    pub fn has_same_holder(&self, other: &Self) -> bool {
+        self.tenant == other.tenant
+            && self.kind == other.kind
+            && self.subject == other.subject
+            && self.family == other.family
+    }
+
+    /// What [`replace`](crate::store::TokenStore::replace) has to store for this record: `record` under `revision`,
+    /// but with what only other verbs decide left as it is here.
+    #[must_use]
+    pub fn replaced_by(&self, record: &Self, revision: u64) -> Self {
+        Self {
+            revision,
+            attempts: self.attempts,
+            last_used_at: self.last_used_at,
+            consumed_at: self.consumed_at,
+            successor: self.successor.clone(),
+            revoked_at: self.revoked_at,
+            expires_at: record.expires_at.min(record.absolute_expiry),
+            ..record.clone()
+        }
+    }
+
     /// What [`consume`](crate::store::TokenStore::consume) has to answer for this record: the one rule every store
     /// follows.
     ///
