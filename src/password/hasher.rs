@@ -233,3 +233,68 @@ fn acceptable(password: &SecretString) -> Option<&[u8]> {
     let bytes = password.expose_secret().as_bytes();
     (1..=MAX_PASSWORD_BYTES).contains(&bytes.len()).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_verifies_and_says_how_it_was_made() {
+        let hasher = Argon2Hasher::new();
+        let password = SecretString::from("correct horse");
+        let (one, two) = (hasher.hash(&password).unwrap(), hasher.hash(&password).unwrap());
+        assert_ne!(one, two, "the salt is fresh each time");
+        assert!(one.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.expose());
+        assert_eq!(hasher.verify(&password, &one).unwrap(), Verification::Match { needs_rehash: false });
+        assert_eq!(hasher.verify(&"correct horsf".into(), &one).unwrap(), Verification::Mismatch);
+        assert_eq!(hasher.computations(), 4);
+        assert_eq!(hasher.peak_memory_kib(), 19_456);
+    }
+
+    #[test]
+    fn only_the_current_parameters_need_no_rehash() {
+        let password = SecretString::from("correct horse");
+        let weak = |m, t, p| Argon2Hasher::danger_weak(m, t, p).unwrap();
+        let current = weak(64, 2, 2);
+        for (m, t, p, needs_rehash) in
+            [(64, 2, 2, false), (32, 2, 2, true), (128, 2, 2, true), (64, 1, 2, true), (64, 2, 1, true)]
+        {
+            let hash = weak(m, t, p).hash(&password).unwrap();
+            let found = current.verify(&password, &hash).unwrap();
+            assert_eq!(found, Verification::Match { needs_rehash }, "m={m}, t={t}, p={p}");
+        }
+    }
+
+    #[test]
+    fn weak_or_absurd_parameters_do_not_start() {
+        for (m, t, p, ok) in [
+            (19_456, 2, 1, true),
+            (47_104, 1, 1, true),
+            (12_288, 3, 1, true),
+            (9_216, 4, 1, true),
+            (7_168, 5, 1, true),
+            (65_536, 3, 4, true),
+            (262_144, 4, 16, true),
+            (19_455, 2, 1, false),
+            (47_103, 1, 1, false),
+            (12_287, 3, 1, false),
+            (9_215, 4, 1, false),
+            (7_167, 16, 1, false),
+            (19_456, 0, 1, false),
+            (19_456, 2, 0, false),
+            (262_145, 2, 1, false),
+            (262_144, 5, 1, false),
+            (19_456, 17, 1, false),
+            (19_456, 2, 17, false),
+            (u32::MAX, u32::MAX, u32::MAX, false),
+        ] {
+            assert_eq!(Argon2Hasher::with_params(m, t, p).is_ok(), ok, "m={m}, t={t}, p={p}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_printed() {
+        let hash = Argon2Hasher::danger_weak(8, 1, 1).unwrap().hash(&"correct horse".into()).unwrap();
+        assert_eq!(format!("{hash:?}"), "PasswordHash(REDACTED)");
+    }
+}

@@ -190,3 +190,91 @@ fn is_made_of(password: &str, word: &str) -> bool {
         .into_iter()
         .any(|word| !password.is_empty() && !word.is_empty() && password.split(word).all(str::is_empty))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(policy: &PasswordPolicy, password: &str, context: &[&str]) -> Vec<&'static str> {
+        let reasons = policy.check(&password.into(), context).err().unwrap_or_default();
+        reasons.into_iter().map(|reason| reason.code).collect()
+    }
+
+    #[test]
+    fn length_is_counted_in_code_points() {
+        let nist = PasswordPolicy::nist();
+        for (name, password, want) in [
+            ("nothing", String::new(), vec!["too_short"]),
+            ("14", "a".repeat(14), vec!["too_short"]),
+            ("15", "a".repeat(15), vec![]),
+            ("14 of two bytes each", "é".repeat(14), vec!["too_short"]),
+            ("15 of four bytes each", "🔑".repeat(15), vec![]),
+            ("spaces count", " ".repeat(15), vec![]),
+            ("NUL counts", "\0".repeat(15), vec![]),
+            ("256", "a".repeat(256), vec![]),
+            ("256 of four bytes each", "🔑".repeat(256), vec![]),
+            ("257", "a".repeat(257), vec!["too_long"]),
+            ("1025 bytes", "a".repeat(1025), vec!["too_long"]),
+            ("a megabyte", "a".repeat(1 << 20), vec!["too_long"]),
+        ] {
+            assert_eq!(codes(&nist, &password, &[]), want, "{name}");
+        }
+        assert_eq!(codes(&PasswordPolicy::nist_with_mfa(), "eight ch", &[]), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn composition_names_every_class_that_is_missing() {
+        let policy = PasswordPolicy::composition();
+        for (password, want) in [
+            ("Str0ng!Pass", vec![]),
+            ("Ünïcödé 1ß", vec![]),
+            ("weak", vec!["too_short", "missing_uppercase", "missing_digit", "missing_special"]),
+            ("PASSWORD1!", vec!["missing_lowercase"]),
+            ("password1!", vec!["missing_uppercase"]),
+            ("Password!!", vec!["missing_digit"]),
+            ("Password11", vec!["missing_special"]),
+            ("Pass 1word", vec![]),
+        ] {
+            assert_eq!(codes(&policy, password, &[]), want, "{password}");
+        }
+        let relaxed =
+            policy.with_uppercase(false).with_lowercase(false).with_digit(false).with_special(false);
+        assert_eq!(codes(&relaxed, "anything", &[]), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_users_own_words_are_refused() {
+        let policy = PasswordPolicy::nist_with_mfa();
+        let context = ["Alice.Smith", "al1ce@mail.example", "", "@"];
+        for (password, refused) in [
+            ("alice.smith", true),
+            ("ALICE.SMITHalice.smith", true),
+            ("al1ce@MAIL.example", true),
+            ("al1ceal1ce", true),
+            ("al1ceal1ce!", false),
+            ("alice.smith likes tea", false),
+            ("mail.example", false),
+        ] {
+            assert_eq!(codes(&policy, password, &context).contains(&"context_word"), refused, "{password}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_contradict_the_standard_or_each_other_do_not_start() {
+        let nist = PasswordPolicy::nist;
+        for (name, result, ok) in [
+            ("minimum 7", nist().with_min_length(7), false),
+            ("minimum 0", nist().with_min_length(0), false),
+            ("minimum 8", nist().with_min_length(8), true),
+            ("minimum 256", nist().with_min_length(256), true),
+            ("minimum 257", nist().with_min_length(257), false),
+            ("maximum 63", nist().with_max_length(63), false),
+            ("maximum 64", nist().with_max_length(64), true),
+            ("maximum 257", nist().with_max_length(257), false),
+            ("minimum above maximum", nist().with_max_length(64).and_then(|p| p.with_min_length(65)), false),
+            ("maximum below minimum", nist().with_min_length(100).and_then(|p| p.with_max_length(99)), false),
+        ] {
+            assert_eq!(result.is_ok(), ok, "{name}");
+        }
+    }
+}

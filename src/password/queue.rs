@@ -40,6 +40,8 @@ pub struct QueueStats {
     pub running: usize,
     /// The most computations that ever ran at once.
     pub peak_running: usize,
+    /// The most memory that computations ever held at once, in KiB.
+    pub peak_memory_kib: usize,
 }
 
 impl Passwords {
@@ -107,6 +109,7 @@ impl Passwords {
             waiting: self.counters.waiting.load(Ordering::Relaxed),
             running: self.counters.running.load(Ordering::Relaxed),
             peak_running: self.counters.peak_running.load(Ordering::Relaxed),
+            peak_memory_kib: self.hasher.peak_memory_kib(),
         }
     }
 

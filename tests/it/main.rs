@@ -12,3 +12,4 @@
 )]
 
 mod attacks;
+mod password_interop;

@@ -1,1 +1,3 @@
 //! One named test for each known class of attack.
+
+mod passwords;
