@@ -143,7 +143,7 @@ impl Argon2Hasher {
     pub fn verify(&self, password: &SecretString, hash: &PasswordHash) -> Result<Verification> {
         match Stored::parse(hash.expose()) {
             Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
-            Some(Stored::Bcrypt(stored)) => Ok(self.verify_bcrypt(password, stored)),
+            Some(Stored::Bcrypt(stored)) => self.verify_bcrypt(password, stored),
             None => self.verify_absent(password),
         }
     }
@@ -185,16 +185,19 @@ impl Argon2Hasher {
         Ok(Verification::Mismatch)
     }
 
-    fn verify_bcrypt(&self, password: &SecretString, stored: &str) -> Verification {
+    fn verify_bcrypt(&self, password: &SecretString, stored: &str) -> Result<Verification> {
         // To bcrypt `a`, `a\0` followed by `a`, and 72 bytes with any ending look alike.
-        let password = acceptable(password)
+        let eligible = acceptable(password)
             .filter(|password| password.len() <= BCRYPT_MAX_BYTES && !password.contains(&0));
+        let Ok(same) = bcrypt::verify(eligible.unwrap_or_default(), stored) else {
+            // It errs without computing, on stray bits in the last characters of salt and digest.
+            return self.verify_absent(password);
+        };
         self.computations.fetch_add(1, Ordering::Relaxed);
-        let same = bcrypt::verify(password.unwrap_or_default(), stored).unwrap_or(false);
-        if same && password.is_some() {
-            return Verification::Match { needs_rehash: true };
+        if same && eligible.is_some() {
+            return Ok(Verification::Match { needs_rehash: true });
         }
-        Verification::Mismatch
+        Ok(Verification::Mismatch)
     }
 
     fn current(&self) -> Argon2<'static> {
