@@ -31,6 +31,7 @@
 mod encode;
 mod memory;
 mod revocation;
+mod rules;
 mod token;
 mod user;
 
@@ -112,7 +113,7 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn insert(&self, record: &TokenRecord) -> Result<TokenInsertion>;
 
     /// The record with this id, expired and consumed ones included. One that is below its floor is returned with
-    /// [`revoked_at`](TokenRecord::revoked_at) set, as if it had been revoked by id.
+    /// [`revoked_at`](TokenRecord::revoked_at) set, as if it had been revoked by id: [`TokenRecord::seen_under`].
     async fn get(&self, tenant: &TenantId, id: &TokenId) -> Result<Option<TokenRecord>>;
 
     /// Spends a token and stores its successor in the same step.
@@ -139,8 +140,8 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn replace(&self, record: &TokenRecord, expected_revision: u64) -> Result<TokenReplacement>;
 
     /// Notes a use and moves the idle expiry, never to an earlier time and never past the absolute expiry. Writes at
-    /// most once a minute per record; consumed, revoked, stale and expired records are left alone. Returns whether it
-    /// wrote.
+    /// most once a minute per record; consumed, revoked, stale and expired records are left alone. The rule is
+    /// [`TokenRecord::touched`]. Returns whether it wrote.
     async fn touch(
         &self,
         tenant: &TenantId,

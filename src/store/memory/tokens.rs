@@ -1,7 +1,6 @@
 //! The tokens' half, with floors and feed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -19,8 +18,6 @@ use crate::time::Timestamp;
 
 /// Entries in a page of the feed.
 const FEED_PAGE: usize = 512;
-/// A use is noted at most this often.
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Tokens {
@@ -49,11 +46,10 @@ impl Tokens {
 
     /// The record as readers see it: below its floor it is revoked.
     fn view(&self, record: &TokenRecord) -> TokenRecord {
-        let mut seen = record.clone();
-        if seen.revoked_at.is_none() {
-            seen.revoked_at = self.floor_above(record).map(|floor| floor.raised_at);
+        match self.floor(record) {
+            Some(floor) => record.clone().seen_under(floor.epoch, floor.raised_at),
+            None => record.clone(),
         }
-        seen
     }
 
     fn is_untouched(&self, tenant: &TenantId, id: &TokenId) -> bool {
@@ -202,14 +198,12 @@ impl TokenStore for MemoryStore {
     ) -> Result<bool> {
         let mut tokens = lock(&self.tokens);
         let key = (tenant.clone(), id.clone());
-        let Some(seen) = tokens.records.get(&key).map(|record| tokens.view(record)) else { return Ok(false) };
-        let is_dead = seen.consumed_at.is_some() || seen.revoked_at.is_some() || seen.is_expired(now);
-        if is_dead || now < seen.last_used_at + TOUCH_EVERY {
+        let seen = tokens.records.get(&key).map(|record| tokens.view(record));
+        let Some((last_used_at, expires_at)) = seen.and_then(|seen| seen.touched(now, expires_at)) else {
             return Ok(false);
-        }
+        };
         if let Some(record) = tokens.records.get_mut(&key) {
-            record.last_used_at = now;
-            record.expires_at = record.expires_at.max(expires_at.min(record.absolute_expiry));
+            (record.last_used_at, record.expires_at) = (last_used_at, expires_at);
         }
         Ok(true)
     }

@@ -1,1 +1,0 @@
-//! `SqliteStore`: users and tokens in an embedded database.
