@@ -12,4 +12,5 @@
 )]
 
 mod attacks;
+mod floors;
 mod password_interop;
