@@ -25,6 +25,7 @@ pub mod token;
 // Floor 3: wire and layers.
 pub mod authn;
 pub mod gate;
+pub mod render;
 mod wire;
 
 // Floor 4: adapters.

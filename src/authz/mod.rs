@@ -1,1 +1,51 @@
-//! The authorization model: permissions, roles, policies and the access map.
+//! Authorization: who may do what, denied unless a rule allows it.
+//!
+//! | question | type |
+//! |---|---|
+//! | what can be done | [`Permission`] (`tasks:read`), granted by [`Grant`] (`tasks:*`) |
+//! | who holds it | [`Role`]s, closed over inheritance in a [`RoleModel`] |
+//! | what a token is limited to | [`Scope`] |
+//! | what a route asks for | [`Rule`], in an [`AccessMap`] for a whole service |
+//! | anything else | a [`Policy`](policy::Policy) |
+//!
+//! **Effective rights are the permissions of the roles, cut down to the scopes of the token.** A principal without
+//! scopes is not cut down. A role name that the model does not know grants nothing. A question that nothing answers is
+//! denied. An outage is an error (503), never an answer.
+//!
+//! [`authorize`] is the one function that decides; the layers, the gate and code in handlers all call it.
+//!
+//! ```
+//! use portcullis::authz::{AccessRequest, Refused, Role, RoleModel, Rule, Verdict, authorize};
+//! use portcullis::{Principal, Subject, TenantId};
+//!
+//! let model = RoleModel::builder()
+//!     .add(Role::new("user").grants("tasks:read"))
+//!     .add(Role::new("admin").inherits("user").grants("tasks:*"))
+//!     .build()?;
+//! let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap()).with_roles(["user"]);
+//!
+//! let ask = |rule: Rule| match authorize(&AccessRequest::new(&ada, &model, "GET", "/tasks"), &rule) {
+//!     Verdict::Ready(answer) => answer,
+//!     Verdict::Pending(_) => unreachable!("only policies of the application wait"),
+//! };
+//! assert_eq!(ask(Rule::permission("tasks:read")), Ok(()));
+//! assert_eq!(ask(Rule::permission("tasks:delete")), Err(Refused::Forbidden));
+//! # Ok::<(), portcullis::ConfigError>(())
+//! ```
+
+mod access_map;
+mod decide;
+mod layer;
+mod permission;
+pub mod policy;
+mod request;
+mod role;
+mod rule;
+
+pub use access_map::{AccessMap, AccessMapBuilder, Lookup};
+pub use decide::{Refused, Verdict, VerdictFuture, authorize};
+pub use layer::{Authorize, AuthorizeLayer, ResponseFuture};
+pub use permission::{Grant, InvalidPermission, Permission, Scope};
+pub use request::{AccessRequest, Context};
+pub use role::{Role, RoleModel, RoleModelBuilder};
+pub use rule::Rule;

@@ -1,1 +1,150 @@
-//! The gate: every layer, in the one right order.
+//! The gate: every layer, in the one right order, decided in one fused service.
+//!
+//! Each request is looked up in the [`AccessMap`]; then:
+//!
+//! 1. no rule: 404. A rule for other methods: 405 with `Allow`;
+//! 2. [`Rule::public`]: on to the handler. Credentials are not read and there is no principal;
+//! 3. else the schemes say who is asking ([`authn`](crate::authn)); a bad credential is 401;
+//! 4. the rule decides ([`authz`](crate::authz)): 401 for somebody unknown, 403 for somebody known;
+//! 5. on to the handler, with the [`Principal`](crate::Principal) in the request's extensions.
+//!
+//! Nothing of the inner service runs before that stands. On this path the gate reads no clock, takes no lock, asks no
+//! store and boxes no future, unless a scheme or policy has to wait.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use bytes::Bytes;
+//! use http::{Method, Request, Response};
+//! use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
+//! use portcullis::gate::Gate;
+//! # use portcullis::principal::{Principal, Verified};
+//! # use portcullis::token::{TokenRefusal, VerifyAccessToken};
+//! # use portcullis::{Subject, TenantId};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! # struct Tokens;
+//! # impl VerifyAccessToken for Tokens {
+//! #     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
+//! #         let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap());
+//! #         if token == "ada" { Ok(Verified::vouch(ada.with_roles(["user"]))) } else { Err(TokenRefusal::Invalid) }
+//! #     }
+//! # }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let gate = Gate::builder()
+//!     .with_access_tokens(Tokens)
+//!     .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?)
+//!     .with_access_map(
+//!         AccessMap::builder()
+//!             .add(Method::GET, "/health", Rule::public())
+//!             .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read")),
+//!     )
+//!     .build()
+//!     .await?;
+//! let service = gate.layer().layer(service_fn(async |_: Request<()>| {
+//!     Ok::<_, Infallible>(Response::new(Bytes::from("inside")))
+//! }));
+//!
+//! for (path, token, status) in [
+//!     ("/health", None, 200),
+//!     ("/tasks/42", None, 401),
+//!     ("/tasks/42", Some("Bearer ada"), 200),
+//!     ("/tasks/42", Some("Bearer eve"), 401),
+//!     ("/forgotten", Some("Bearer ada"), 404),
+//! ] {
+//!     let mut request = Request::get(path);
+//!     if let Some(token) = token {
+//!         request = request.header("authorization", token);
+//!     }
+//!     let response = service.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+//!     assert_eq!(response.status(), status, "{path}");
+//! }
+//! # Ok::<(), portcullis::ConfigError>(()) }).unwrap();
+//! ```
+
+mod builder;
+mod decide;
+mod layer;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use crate::authn::Schemes;
+use crate::authz::{AccessMap, AuthorizeLayer, RoleModel, Rule};
+use crate::error::ConfigError;
+use crate::id::TenantId;
+
+pub use builder::GateBuilder;
+pub use layer::{GateLayer, Gated, ResponseFuture};
+
+/// The whole stack, built once. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    schemes: Schemes,
+    roles: RoleModel,
+    map: AccessMap,
+    /// Routes without a rule that were reported, so that each is reported once.
+    unmapped: Mutex<HashSet<String>>,
+}
+
+impl Gate {
+    /// Collects what the gate is made of.
+    #[must_use]
+    pub fn builder() -> GateBuilder {
+        GateBuilder::default()
+    }
+
+    /// The gate as one tower layer, for a service or router that is already there.
+    ///
+    /// **On axum it covers the routes that were added before it.** What is added to that router afterwards, merged into
+    /// it later, or stands beside it under `nest_service`, is outside. `gate.router()` (feature `axum`) has no outside.
+    ///
+    /// The rule is looked up by the pattern that axum's router matched; where there is none - a service without a
+    /// router, or the layer around a finished one - by the path, with the same engine. In the latter case list every
+    /// route of the service, because two patterns can match one path.
+    #[must_use]
+    pub fn layer(&self) -> GateLayer {
+        GateLayer::new(self.clone())
+    }
+
+    /// A layer for one route behind the gate that narrows further and never opens.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the rule can never be satisfied with the gate's roles, or is [`Rule::public`].
+    pub fn require(&self, rule: Rule) -> Result<AuthorizeLayer, ConfigError> {
+        let schemes = &self.0.schemes;
+        let bearer = schemes.bearer().map(Into::into);
+        AuthorizeLayer::challenging(rule, &self.0.roles, schemes.challenge().clone(), bearer)
+    }
+
+    /// The table of rules that [`layer`](Self::layer) goes by.
+    #[must_use]
+    pub fn access_map(&self) -> &AccessMap {
+        &self.0.map
+    }
+
+    /// The roles.
+    #[must_use]
+    pub fn roles(&self) -> &RoleModel {
+        &self.0.roles
+    }
+
+    /// The tenant principals must belong to.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.0.schemes.tenant()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("schemes", &self.0.schemes)
+            .field("roles", &self.0.roles)
+            .field("map", &self.0.map)
+            .finish_non_exhaustive()
+    }
+}

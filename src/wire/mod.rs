@@ -1,1 +1,12 @@
 //! What the layers share on the wire.
+
+mod admission;
+mod future;
+mod refuse;
+
+use admission::AdmissionFuture;
+pub(crate) use admission::{Admission, Identity};
+#[cfg(feature = "axum")]
+pub(crate) use future::Target;
+pub(crate) use future::{Decided, ReadyService};
+pub(crate) use refuse::{refuse, refused};

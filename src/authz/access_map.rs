@@ -1,0 +1,399 @@
+//! The table of a whole service: method and route pattern to rule.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{RoleModel, Rule};
+use crate::error::ConfigError;
+
+/// Which rule stands before which route. What is not in the table is denied.
+///
+/// Patterns are those of axum's router (`/tasks/{id}`, `/files/{*rest}`) and are matched by the same engine. `HEAD`
+/// follows the rule of `GET` unless it has one of its own. `Display` prints the table.
+///
+/// ```
+/// use http::Method;
+/// use portcullis::authz::{AccessMap, Lookup, Role, RoleModel, Rule};
+///
+/// let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?;
+/// let map = AccessMap::builder()
+///     .add(Method::GET, "/health", Rule::public())
+///     .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+///     .build(&roles)?;
+///
+/// assert!(matches!(map.lookup_path(&Method::GET, "/tasks/42"), Lookup::Rule(_)));
+/// assert!(matches!(map.lookup_path(&Method::GET, "/secret"), Lookup::Unmapped));
+/// match map.lookup_path(&Method::DELETE, "/tasks/42") {
+///     Lookup::MethodNotAllowed { allow } => assert_eq!(&**allow, "GET, HEAD"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), portcullis::ConfigError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct AccessMap {
+    by_path: matchit::Router<usize>,
+    by_pattern: HashMap<Arc<str>, usize>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    pattern: Arc<str>,
+    rules: Vec<(Method, Rule)>,
+    allow: Arc<str>,
+}
+
+/// What the table says about a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup<'a> {
+    /// This rule must be satisfied.
+    Rule(&'a Rule),
+    /// The route has rules, but not for this method.
+    MethodNotAllowed {
+        /// Content of the `Allow` header.
+        allow: &'a Arc<str>,
+    },
+    /// No rule: denied.
+    Unmapped,
+}
+
+impl AccessMap {
+    /// Collects entries.
+    #[must_use]
+    pub fn builder() -> AccessMapBuilder {
+        AccessMapBuilder::default()
+    }
+
+    /// The rule for a pattern that a router matched.
+    #[must_use]
+    pub fn lookup_pattern(&self, method: &Method, pattern: &str) -> Lookup<'_> {
+        self.find(self.by_pattern.get(pattern), method)
+    }
+
+    /// The rule for a path, for services without a router.
+    ///
+    /// A path that is not in canonical form (see [RFC 3986 section 6.2.2], plus empty segments and encoded slashes,
+    /// backslashes and controls) is unmapped, because what stands behind may read it differently.
+    ///
+    /// [RFC 3986 section 6.2.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
+    #[must_use]
+    pub fn lookup_path(&self, method: &Method, path: &str) -> Lookup<'_> {
+        if !is_canonical_path(path) {
+            return Lookup::Unmapped;
+        }
+        self.find(self.by_path.at(path).ok().map(|found| found.value), method)
+    }
+
+    /// The entries in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (&Method, &str, &Rule)> {
+        self.entries
+            .iter()
+            .flat_map(|entry| entry.rules.iter().map(|(method, rule)| (method, &*entry.pattern, rule)))
+    }
+
+    /// Whether there is no entry, so that everything is denied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn find(&self, index: Option<&usize>, method: &Method) -> Lookup<'_> {
+        let Some(entry) = index.and_then(|index| self.entries.get(*index)) else { return Lookup::Unmapped };
+        let rule_for = |wanted: &Method| {
+            entry.rules.iter().find_map(|(method, rule)| (method == wanted).then_some(rule))
+        };
+        let found =
+            rule_for(method).or_else(|| if *method == Method::HEAD { rule_for(&Method::GET) } else { None });
+        match found {
+            Some(rule) => Lookup::Rule(rule),
+            None => Lookup::MethodNotAllowed { allow: &entry.allow },
+        }
+    }
+}
+
+impl fmt::Display for AccessMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width =
+            |of: fn(&(&Method, &str, &Rule)) -> usize| self.iter().map(|row| of(&row)).max().unwrap_or(0);
+        let (methods, patterns) = (width(|row| row.0.as_str().len()), width(|row| row.1.len()));
+        for (method, pattern, rule) in self.iter() {
+            writeln!(f, "{:methods$}  {pattern:patterns$}  {rule}", method.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AccessMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(method, pattern, rule)| ((method, pattern), rule))).finish()
+    }
+}
+
+/// Collects entries for an [`AccessMap`].
+#[derive(Clone, Debug, Default)]
+pub struct AccessMapBuilder {
+    entries: Vec<(Method, String, Rule)>,
+}
+
+impl AccessMapBuilder {
+    /// Adds an entry.
+    #[must_use]
+    pub fn add(mut self, method: Method, pattern: impl Into<String>, rule: Rule) -> Self {
+        self.entries.push((method, pattern.into(), rule));
+        self
+    }
+
+    /// Checks the entries against each other and against the roles.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming the entry if its pattern is malformed, not canonical or in conflict with another one, if
+    /// method and pattern appear twice, or if its rule can never be satisfied with these roles.
+    pub fn build(self, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
+        let mut map = AccessMap::default();
+        for (method, pattern, rule) in self.entries {
+            let entry = format!("{method} {pattern}");
+            if let Some(what) = pattern_problem(&pattern) {
+                return Err(ConfigError::new(
+                    entry,
+                    what,
+                    "write a path such as `/tasks/{id}` or `/files/{*rest}`",
+                ));
+            }
+            rule.validate(roles).map_err(|cause| {
+                let what = format!("its rule cannot be satisfied: {cause}");
+                ConfigError::new(entry.clone(), what, "correct the rule or the role model")
+            })?;
+            let index = match map.by_pattern.get(pattern.as_str()) {
+                Some(index) => *index,
+                None => map.insert_pattern(&pattern, &entry)?,
+            };
+            if let Some(known) = map.entries.get_mut(index) {
+                if known.rules.iter().any(|(other, _)| *other == method) {
+                    return Err(ConfigError::new(entry, "appears twice", "keep one of the two"));
+                }
+                known.rules.push((method, rule));
+            }
+        }
+        for entry in &mut map.entries {
+            entry.allow = allow(&entry.rules);
+        }
+        Ok(map)
+    }
+}
+
+impl AccessMap {
+    fn insert_pattern(&mut self, pattern: &str, entry: &str) -> Result<usize, ConfigError> {
+        let index = self.entries.len();
+        self.by_path.insert(pattern, index).map_err(|cause| match cause {
+            matchit::InsertError::Conflict { with } => ConfigError::new(
+                entry.to_owned(),
+                format!("matches the same paths as `{with}`"),
+                "give a parameter the same name everywhere, or remove one of the two",
+            ),
+            _ => ConfigError::new(
+                entry.to_owned(),
+                "is not a pattern",
+                "write one parameter per segment, at its end, and a catch-all only at the end of the path",
+            ),
+        })?;
+        let pattern: Arc<str> = pattern.into();
+        self.by_pattern.insert(pattern.clone(), index);
+        self.entries.push(Entry { pattern, rules: Vec::new(), allow: "".into() });
+        Ok(index)
+    }
+}
+
+/// `HEAD` is allowed wherever `GET` is.
+fn allow(rules: &[(Method, Rule)]) -> Arc<str> {
+    let mut names: Vec<&str> = rules.iter().map(|(method, _)| method.as_str()).collect();
+    if names.contains(&"GET") && !names.contains(&"HEAD") {
+        names.push("HEAD");
+    }
+    names.sort_unstable();
+    names.join(", ").into()
+}
+
+/// What is wrong with a pattern. Stricter than the router, so that the router accepts whatever passes here.
+fn pattern_problem(pattern: &str) -> Option<&'static str> {
+    let mut names = HashSet::new();
+    for segment in pattern.strip_prefix('/').map_or("", |rest| rest).split('/') {
+        if segment.starts_with([':', '*']) {
+            return Some("has a segment that starts with `:` or `*`");
+        }
+        if segment.contains("{{") || segment.contains("}}") {
+            return Some("has an escaped brace");
+        }
+        if let Some((_, rest)) = segment.split_once('{') {
+            let name = rest.trim_end_matches('}').trim_start_matches('*');
+            let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if name.is_empty() || !fits || name.starts_with("__private__") || !rest.ends_with('}') {
+                return Some("has a parameter whose name is not made of letters, digits and `_`");
+            }
+            if !names.insert(name) {
+                return Some("has two parameters of the same name");
+            }
+        }
+    }
+    if !pattern.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`|".contains(&b)) {
+        return Some("has a character that does not stand in a path");
+    }
+    // A trailing slash is a path of its own; only inside is an empty segment ambiguous.
+    (!is_canonical_path(pattern)).then_some("is not a canonical path")
+}
+
+/// Whether a path has one spelling: no dot segments, no empty segments but the last, nothing encoded that need not be
+/// (RFC 3986 section 6.2.2), escapes in upper case, and no encoded slash, backslash or control character.
+fn is_canonical_path(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return false };
+    let mut segments = rest.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        if (segment.is_empty() && !last) || segment == "." || segment == ".." {
+            return false;
+        }
+    }
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
+                    return false;
+                };
+                let plain = high * 16 + low;
+                let unreserved = plain.is_ascii_alphanumeric() || b"-._~".contains(&plain);
+                if unreserved || plain.is_ascii_control() || plain == b'/' || plain == b'\\' {
+                    return false;
+                }
+            }
+            b'\\' => return false,
+            _ if byte.is_ascii_control() => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::Role;
+
+    fn roles() -> RoleModel {
+        RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_built() {
+        let get = |pattern: &str| (Method::GET, pattern.to_owned(), Rule::public());
+        let rule = |rule| vec![(Method::GET, "/a".to_owned(), rule)];
+        for (name, entries, want) in [
+            ("twice", vec![get("/a"), get("/a")], "GET /a: appears twice"),
+            ("names", vec![get("/a/{id}"), get("/a/{other}")], "GET /a/{other}: matches the same paths"),
+            ("catch-all", vec![get("/{*rest}/a")], "GET /{*rest}/a: is not a pattern"),
+            ("suffix", vec![get("/{id}.json")], "GET /{id}.json: has a parameter"),
+            ("no slash", vec![get("a")], "GET a: is not a canonical path"),
+            ("empty", vec![get("")], "GET : is not a canonical path"),
+            ("old parameter", vec![get("/:id")], "GET /:id: has a segment that starts"),
+            ("old wildcard", vec![get("/*rest")], "GET /*rest: has a segment that starts"),
+            ("open brace", vec![get("/{id")], "GET /{id: has a parameter"),
+            ("close brace", vec![get("/id}")], "GET /id}: is not a pattern"),
+            ("escaped brace", vec![get("/{{id}}")], "GET /{{id}}: has an escaped brace"),
+            ("empty name", vec![get("/{}")], "GET /{}: has a parameter"),
+            ("two in one", vec![get("/{a}{b}")], "GET /{a}{b}: has a parameter"),
+            ("same name", vec![get("/{a}/{a}")], "GET /{a}/{a}: has two parameters"),
+            ("private name", vec![get("/{*__private__axum_nest_tail_param}")], "GET /{*__private__axum"),
+            ("query", vec![get("/a?b=c")], "GET /a?b=c: has a character"),
+            ("space", vec![get("/a b")], "GET /a b: has a character"),
+            ("not ASCII", vec![get("/\u{e4}")], "GET /\u{e4}: has a character"),
+            ("empty segment", vec![get("/a//b")], "GET /a//b: is not a canonical path"),
+            ("dots", vec![get("/a/../b")], "GET /a/../b: is not a canonical path"),
+            ("encoded letter", vec![get("/%61")], "GET /%61: is not a canonical path"),
+            ("unknown role", rule(Rule::role("admin")), "GET /a: its rule cannot be satisfied: role `admin`"),
+            ("unknown permission", rule(Rule::permission("tasks:reed")), "GET /a: its rule"),
+            ("wildcard asked", rule(Rule::permission("tasks:*")), "GET /a: its rule"),
+        ] {
+            let mut builder = AccessMap::builder();
+            for (method, pattern, rule) in entries {
+                builder = builder.add(method, pattern, rule);
+            }
+            let error = builder.build(&roles()).unwrap_err().to_string();
+            assert!(error.starts_with(want), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn lookups() {
+        let map = AccessMap::builder()
+            .add(Method::GET, "/tasks", Rule::public())
+            .add(Method::POST, "/tasks", Rule::authenticated())
+            .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+            .add(Method::GET, "/tasks/mine", Rule::role("user"))
+            .add(Method::HEAD, "/tasks/mine", Rule::public())
+            .add(Method::DELETE, "/files/{*rest}", Rule::anyone())
+            .build(&roles())
+            .unwrap();
+        for (method, path, want) in [
+            ("GET", "/tasks", "public"),
+            ("HEAD", "/tasks", "public"),
+            ("POST", "/tasks", "authenticated"),
+            ("PUT", "/tasks", "405 GET, HEAD, POST"),
+            ("get", "/tasks", "405 GET, HEAD, POST"),
+            ("GET", "/tasks/", "none"),
+            ("GET", "/tasks/42", "permission tasks:read"),
+            ("GET", "/tasks/a%20b", "permission tasks:read"),
+            ("GET", "/tasks/%C3%A4", "permission tasks:read"),
+            ("GET", "/tasks/mine", "role user"),
+            ("HEAD", "/tasks/mine", "public"),
+            ("DELETE", "/files/a/b", "anyone"),
+            ("HEAD", "/files/a/b", "405 DELETE"),
+            ("DELETE", "/files/a/../b", "none"),
+            ("DELETE", "/files/a/%2E%2E/b", "none"),
+            ("DELETE", "/files/a%2Fb", "none"),
+            ("DELETE", "/files/a%2fb", "none"),
+            ("DELETE", "/files/a%00", "none"),
+            ("DELETE", "/files/a%5C", "none"),
+            ("DELETE", "/files/a%", "none"),
+            ("DELETE", "/files/a%4", "none"),
+            ("DELETE", "/files//b", "none"),
+            ("GET", "//tasks", "none"),
+            ("GET", "/TASKS", "none"),
+            ("GET", "/t%61sks", "none"),
+            ("GET", "", "none"),
+            ("GET", "*", "none"),
+        ] {
+            let got = match map.lookup_path(&method.parse().unwrap(), path) {
+                Lookup::Rule(rule) => rule.to_string(),
+                Lookup::MethodNotAllowed { allow } => format!("405 {allow}"),
+                Lookup::Unmapped => "none".to_owned(),
+            };
+            assert_eq!(got, want, "{method} {path}");
+        }
+        assert!(matches!(map.lookup_pattern(&Method::GET, "/tasks/{id}"), Lookup::Rule(_)));
+        assert!(matches!(map.lookup_pattern(&Method::GET, "/tasks/{other}"), Lookup::Unmapped));
+    }
+
+    #[test]
+    fn the_table_prints() {
+        let map = AccessMap::builder()
+            .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+            .add(Method::DELETE, "/x", Rule::public())
+            .build(&roles())
+            .unwrap();
+        assert_eq!(
+            map.to_string(),
+            "GET     /tasks/{id}  permission tasks:read\nDELETE  /x           public\n"
+        );
+    }
+}

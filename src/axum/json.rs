@@ -1,0 +1,152 @@
+//! JSON bodies, read strictly.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use ::axum::body::Body;
+use ::axum::extract::{FromRequest, Request};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::rejection::{Rejection, RejectionCode};
+
+/// Largest body in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// A JSON body of at most 64 KiB, read as strictly as its type allows: derive it with
+/// `#[serde(deny_unknown_fields)]`. A refusal never repeats any of the body.
+///
+/// | body | answer |
+/// |---|---|
+/// | `Content-Type` missing, repeated or not `application/json` | 415 |
+/// | larger than 64 KiB, declared or not | 413 |
+/// | not JSON | 400 |
+/// | fields missing, unknown, repeated or of another type | 422 |
+#[derive(Clone, Copy, Debug)]
+pub struct StrictJson<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
+        if !is_json(request.headers()) {
+            return Err(Rejection::new(RejectionCode::UnsupportedMediaType));
+        }
+        let body = collect(request.into_body()).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|cause| {
+            Rejection::new(match cause.classify() {
+                Category::Data => RejectionCode::ValidationFailed,
+                _ => RejectionCode::Malformed,
+            })
+        })
+    }
+}
+
+/// Exactly one `Content-Type`; parameters such as `charset` change nothing, JSON is UTF-8 (RFC 8259 section 11).
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+async fn collect(mut body: Body) -> Result<Vec<u8>, Rejection> {
+    let too_large = || Rejection::new(RejectionCode::BodyTooLarge);
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| Rejection::new(RejectionCode::Malformed))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len().saturating_add(data.len()) > MAX_BODY {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Note {
+        text: String,
+    }
+
+    #[tokio::test]
+    async fn what_is_read_and_what_is_refused() {
+        let large = format!("{{\"text\":\"{}\"}}", "a".repeat(MAX_BODY));
+        let just = format!("{{\"text\":\"{}\"}}", "a".repeat(MAX_BODY - 11));
+        let deep = "[".repeat(100_000);
+        let json = &["application/json"][..];
+        for (name, types, body, want) in [
+            ("plain", json, "{\"text\":\"a\"}", 200),
+            ("charset", &["Application/JSON; charset=utf-8"], "{\"text\":\"a\"}", 200),
+            ("largest", json, &just, 200),
+            ("too large", json, &large, 413),
+            ("no type", &[], "{\"text\":\"a\"}", 415),
+            ("form", &["application/x-www-form-urlencoded"], "{\"text\":\"a\"}", 415),
+            ("text", &["text/plain;application/json"], "{\"text\":\"a\"}", 415),
+            ("two types", &["application/json", "application/json"], "{\"text\":\"a\"}", 415),
+            ("longer type", &["application/jsonx"], "{\"text\":\"a\"}", 415),
+            ("empty", json, "", 400),
+            ("cut", json, "{\"text\":\"a\"", 400),
+            ("trailing", json, "{\"text\":\"a\"}x", 400),
+            ("deep", json, &deep[..MAX_BODY], 422),
+            ("missing", json, "{}", 422),
+            ("unknown", json, "{\"text\":\"a\",\"is_admin\":true}", 422),
+            ("repeated", json, "{\"text\":\"a\",\"text\":\"b\"}", 422),
+            ("wrong type", json, "{\"text\":1}", 422),
+        ] {
+            // Once with a declared length, once in chunks of unknown number.
+            for chunked in [false, true] {
+                let mut request = Request::post("/");
+                for value in types {
+                    request = request.header(CONTENT_TYPE, *value);
+                }
+                let body = if chunked {
+                    Body::new(Unsized(body.to_owned().into()))
+                } else {
+                    Body::from(body.to_owned())
+                };
+                let request = request.body(body).unwrap();
+                let status = match StrictJson::<Note>::from_request(request, &()).await {
+                    Ok(StrictJson(note)) => {
+                        assert!(note.text.starts_with('a'), "{name}");
+                        200
+                    }
+                    Err(rejection) => rejection.status(),
+                };
+                assert_eq!(status, want, "{name}, chunked: {chunked}");
+            }
+        }
+    }
+
+    /// A body that does not say how long it is.
+    struct Unsized(bytes::Bytes);
+
+    impl http_body::Body for Unsized {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            let size = self.0.len().min(1000);
+            let chunk = self.0.split_to(size);
+            std::task::Poll::Ready((size > 0).then(|| Ok(http_body::Frame::data(chunk))))
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Routes, handlers and rules together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::axum::Router;
+use ::axum::body::Body;
+use ::axum::extract::Request;
+use ::axum::handler::Handler;
+use ::axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+
+use super::GateService;
+use super::guarded::{Guard, Guarded, Renderer};
+use crate::authz::{AccessMap, Lookup, Rule};
+use crate::error::ConfigError;
+use crate::gate::Gate;
+use crate::rejection::{Rejection, RejectionCode};
+use crate::render::{Problem, Render};
+use crate::wire::refuse;
+
+/// Routes with their handlers and rules, not yet behind a gate: a group to be added to a [`GateRouter`].
+///
+/// ```
+/// use http::Method;
+/// use portcullis::authz::Rule;
+/// use portcullis::axum::Routes;
+///
+/// let probes: Routes = Routes::new()
+///     .route(Method::GET, "/live", async || "ok", Rule::public())
+///     .route(Method::GET, "/ready", async || "ok", Rule::authenticated());
+/// let all: Routes = Routes::new().add_routes_at("/health", probes);
+/// ```
+#[must_use]
+pub struct Routes<S = ()> {
+    list: Vec<Route<S>>,
+}
+
+struct Route<S> {
+    method: Method,
+    path: String,
+    rule: Rule,
+    attach: Attach<S>,
+}
+
+/// Puts the handler, whose type is forgotten here, behind its guard.
+type Attach<S> = Box<dyn FnOnce(MethodFilter, Arc<Guard>) -> MethodRouter<S> + Send>;
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes yet.
+    pub fn new() -> Self {
+        Self { list: Vec::new() }
+    }
+
+    /// Adds a route. `GET` serves `HEAD` too, under the same rule, unless `HEAD` has a route of its own.
+    pub fn route<H, T>(mut self, method: Method, path: impl Into<String>, handler: H, rule: Rule) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let attach: Attach<S> = Box::new(move |filter, guard| on(filter, Guarded { handler, guard }));
+        self.list.push(Route { method, path: path.into(), rule, attach });
+        self
+    }
+
+    /// Adds all routes of another group.
+    pub fn add_routes(mut self, other: Self) -> Self {
+        self.list.extend(other.list);
+        self
+    }
+
+    /// Adds all routes of another group below a prefix such as `/api/auth`. Handlers see the whole path.
+    pub fn add_routes_at(mut self, prefix: &str, other: Self) -> Self {
+        self.list.extend(
+            other.list.into_iter().map(|route| Route { path: format!("{prefix}{}", route.path), ..route }),
+        );
+        self
+    }
+
+    /// Gives the handlers their state.
+    pub fn with_state<S2: Clone + Send + Sync + 'static>(self, state: S) -> Routes<S2> {
+        let give = |route: Route<S>| {
+            let (state, attach) = (state.clone(), route.attach);
+            Route {
+                method: route.method,
+                path: route.path,
+                rule: route.rule,
+                attach: Box::new(move |filter, guard| attach(filter, guard).with_state(state)) as Attach<S2>,
+            }
+        };
+        Routes { list: self.list.into_iter().map(give).collect() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.list.iter().map(|route| (format!("{} {}", route.method, route.path), &route.rule));
+        f.debug_map().entries(rows).finish()
+    }
+}
+
+/// A router in which every route has a rule. See the [module](super).
+#[must_use]
+pub struct GateRouter<S = ()> {
+    gate: Gate,
+    renderer: Renderer,
+    routes: Routes<S>,
+}
+
+impl Gate {
+    /// A router behind this gate, without routes yet.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> GateRouter<S> {
+        GateRouter { gate: self.clone(), renderer: Renderer(Arc::new(Problem)), routes: Routes::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> GateRouter<S> {
+    /// Adds a route. See [`Routes::route`].
+    pub fn route<H, T>(mut self, method: Method, path: impl Into<String>, handler: H, rule: Rule) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.routes = self.routes.route(method, path, handler, rule);
+        self
+    }
+
+    /// Adds a group of routes.
+    pub fn add_routes(mut self, routes: Routes<S>) -> Self {
+        self.routes = self.routes.add_routes(routes);
+        self
+    }
+
+    /// Adds a group of routes below a prefix. See [`Routes::add_routes_at`].
+    pub fn add_routes_at(mut self, prefix: &str, routes: Routes<S>) -> Self {
+        self.routes = self.routes.add_routes_at(prefix, routes);
+        self
+    }
+
+    /// Gives the handlers added so far their state.
+    pub fn with_state<S2: Clone + Send + Sync + 'static>(self, state: S) -> GateRouter<S2> {
+        GateRouter { gate: self.gate, renderer: self.renderer, routes: self.routes.with_state(state) }
+    }
+
+    /// How refusals look.
+    pub fn with_renderer(mut self, renderer: impl Render<Body> + Send + Sync + 'static) -> Self {
+        self.renderer = Renderer(Arc::new(renderer));
+        self
+    }
+}
+
+impl GateRouter {
+    /// Checks all routes and rules and closes the router.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming the route for whatever [`AccessMapBuilder::build`](crate::authz::AccessMapBuilder::build)
+    /// refuses, and for a method that axum does not route.
+    pub fn finish(self) -> Result<GateService, ConfigError> {
+        let Self { gate, renderer, routes } = self;
+        let mut map = AccessMap::builder();
+        for route in &routes.list {
+            map = map.add(route.method.clone(), route.path.clone(), route.rule.clone());
+        }
+        // INVARIANT: axum panics on what it cannot route, so nothing reaches it that the map did not accept.
+        let map = Arc::new(map.build(gate.roles())?);
+        let mut router = Router::new();
+        for route in routes.list {
+            let filter = MethodFilter::try_from(route.method.clone()).map_err(|_| {
+                ConfigError::new(
+                    format!("{} {}", route.method, route.path),
+                    "has a method that is not routed",
+                    "use one of the methods of RFC 9110, or PATCH",
+                )
+            })?;
+            let guard = Guard { gate: gate.clone(), rule: route.rule, renderer: renderer.clone() };
+            router = router.route(&route.path, (route.attach)(filter, Arc::new(guard)));
+        }
+        let (not_found, known) = (renderer.clone(), map.clone());
+        let router = router
+            .fallback(async move || refuse(&not_found, &Rejection::new(RejectionCode::NotFound)))
+            .method_not_allowed_fallback(async move |request: Request| {
+                refuse(&renderer, &method_not_allowed(&known, &request))
+            });
+        Ok(GateService::new(router, map))
+    }
+}
+
+fn method_not_allowed(map: &AccessMap, request: &Request) -> Rejection {
+    let matched = request.extensions().get::<::axum::extract::MatchedPath>();
+    match matched.map(|matched| map.lookup_pattern(request.method(), matched.as_str())) {
+        Some(Lookup::MethodNotAllowed { allow }) => {
+            Rejection::new(RejectionCode::MethodNotAllowed).with_allow(allow.clone())
+        }
+        _ => Rejection::new(RejectionCode::NotFound),
+    }
+}
+
+impl<S> fmt::Debug for GateRouter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateRouter").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! What a gate is made of.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use super::{Gate, Inner};
+use crate::authn::{AuthScheme, BearerScheme, Schemes};
+use crate::authz::{AccessMapBuilder, RoleModel};
+use crate::error::ConfigError;
+use crate::id::TenantId;
+use crate::token::VerifyAccessToken;
+
+/// Collects what a [`Gate`] is made of.
+#[derive(Default)]
+pub struct GateBuilder {
+    bearer: Option<BearerScheme>,
+    realm: Option<String>,
+    schemes: Vec<Arc<dyn AuthScheme>>,
+    roles: RoleModel,
+    map: AccessMapBuilder,
+    tenant: TenantId,
+}
+
+impl GateBuilder {
+    /// Accepts bearer tokens as `verifier` does. They are looked for before the credentials of other schemes.
+    #[must_use]
+    pub fn with_access_tokens(mut self, verifier: impl VerifyAccessToken) -> Self {
+        self.bearer = Some(BearerScheme::new(verifier));
+        self
+    }
+
+    /// Names the protection space in challenges.
+    #[must_use]
+    pub fn with_realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Adds another way in, asked after those added before.
+    #[must_use]
+    pub fn add_scheme(mut self, scheme: impl AuthScheme) -> Self {
+        self.schemes.push(Arc::new(scheme));
+        self
+    }
+
+    /// The roles of the application.
+    #[must_use]
+    pub fn with_roles(mut self, roles: RoleModel) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// The rules for [`Gate::layer`]. Without any, that layer denies everything.
+    #[must_use]
+    pub fn with_access_map(mut self, map: AccessMapBuilder) -> Self {
+        self.map = map;
+        self
+    }
+
+    /// The tenant principals must belong to.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = tenant;
+        self
+    }
+
+    /// Checks it all and puts it together.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if there is no way in, the realm cannot stand in a header, or the access map contradicts itself
+    /// or the roles.
+    pub async fn build(self) -> Result<Gate, ConfigError> {
+        self.assemble()
+    }
+
+    /// The part of [`build`](Self::build) that needs to wait for nothing.
+    pub(crate) fn assemble(self) -> Result<Gate, ConfigError> {
+        let mut schemes: Vec<Arc<dyn AuthScheme>> = Vec::new();
+        match (self.bearer, self.realm) {
+            (Some(bearer), Some(realm)) => schemes.push(Arc::new(bearer.with_realm(&realm)?)),
+            (Some(bearer), None) => schemes.push(Arc::new(bearer)),
+            (None, Some(_)) => {
+                return Err(ConfigError::new(
+                    "realm",
+                    "is set, but no bearer tokens are accepted",
+                    "call `with_access_tokens`, or leave the realm to the other schemes",
+                ));
+            }
+            (None, None) => {}
+        }
+        schemes.extend(self.schemes);
+        if schemes.is_empty() {
+            return Err(ConfigError::new(
+                "gate",
+                "has no way to authenticate anybody",
+                "call `with_access_tokens` or `add_scheme`",
+            ));
+        }
+        let map = self.map.build(&self.roles)?;
+        let schemes = Schemes::new(schemes, self.tenant);
+        let unmapped = Mutex::new(HashSet::new());
+        Ok(Gate(Arc::new(Inner { schemes, roles: self.roles, map, unmapped })))
+    }
+}
+
+impl fmt::Debug for GateBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateBuilder")
+            .field("bearer", &self.bearer)
+            .field("realm", &self.realm)
+            .field("roles", &self.roles)
+            .field("map", &self.map)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! What the gate decides, without carrying it out.
+
+use http::Extensions;
+use http::request::Parts;
+
+use super::Gate;
+use crate::authn::Authentication;
+use crate::authz::{AccessRequest, Lookup, Rule, Verdict, authorize};
+use crate::principal::Principal;
+use crate::rejection::{Rejection, RejectionCode};
+use crate::wire::{Admission, Identity, refused};
+
+impl Gate {
+    /// The rule for a request, from the access map.
+    pub(super) fn rule_for(&self, parts: &Parts) -> Result<&Rule, Rejection> {
+        let route = Route::of(parts);
+        let found = match route {
+            Route::Matched(pattern) => self.0.map.lookup_pattern(&parts.method, pattern),
+            Route::Path(path) => self.0.map.lookup_path(&parts.method, path),
+            Route::Unclear => Lookup::Unmapped,
+        };
+        match found {
+            Lookup::Rule(rule) => Ok(rule),
+            Lookup::MethodNotAllowed { allow } => {
+                Err(Rejection::new(RejectionCode::MethodNotAllowed).with_allow(allow.clone()))
+            }
+            Lookup::Unmapped => {
+                if let Route::Matched(pattern) = route {
+                    self.report_unmapped(pattern);
+                }
+                Err(Rejection::new(RejectionCode::NotFound))
+            }
+        }
+    }
+
+    /// Whether a request may pass under this rule, and as whom.
+    pub(crate) fn admit(&self, parts: &Parts, rule: &Rule) -> Admission {
+        if rule.is_public() {
+            return Admission::Ready(Ok(Identity::Clear));
+        }
+        match self.0.schemes.authenticate(parts) {
+            Authentication::Ready(Err(rejection)) => Admission::Ready(Err(rejection)),
+            Authentication::Ready(Ok(principal)) => {
+                self.judge(principal, parts.method.as_str(), parts.uri.path(), &parts.extensions, rule)
+            }
+            Authentication::Pending(future) => {
+                // Nothing of a request can be borrowed while waiting.
+                let (gate, rule) = (self.clone(), rule.clone());
+                let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+                let extensions = parts.extensions.clone();
+                Admission::Pending(Box::pin(async move {
+                    let principal = future.await?;
+                    match gate.judge(principal, method.as_str(), &path, &extensions, &rule) {
+                        Admission::Ready(answer) => answer,
+                        Admission::Pending(future) => future.await,
+                    }
+                }))
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        principal: Principal,
+        action: &str,
+        resource: &str,
+        extensions: &Extensions,
+        rule: &Rule,
+    ) -> Admission {
+        let request =
+            AccessRequest::new(&principal, &self.0.roles, action, resource).with_context(extensions);
+        match authorize(&request, rule) {
+            Verdict::Ready(Ok(())) => Admission::Ready(Ok(Identity::Set(principal))),
+            Verdict::Ready(Err(why)) => {
+                let schemes = &self.0.schemes;
+                Admission::Ready(Err(refused(why, rule, schemes.challenge(), schemes.bearer())))
+            }
+            Verdict::Pending(future) => {
+                let (schemes, rule) = (self.0.schemes.clone(), rule.clone());
+                Admission::Pending(Box::pin(async move {
+                    match future.await {
+                        Ok(()) => Ok(Identity::Set(principal)),
+                        Err(why) => Err(refused(why, &rule, schemes.challenge(), schemes.bearer())),
+                    }
+                }))
+            }
+        }
+    }
+
+    /// A pattern comes from the router, not from the client, so the set is bounded by the number of routes.
+    fn report_unmapped(&self, pattern: &str) {
+        let first = match self.0.unmapped.lock() {
+            Ok(mut reported) => !reported.contains(pattern) && reported.insert(pattern.to_owned()),
+            Err(_) => false,
+        };
+        if first {
+            tracing::warn!(route = pattern, "a route has no rule and is denied: add it to the access map");
+        }
+    }
+}
+
+/// By what a rule is looked up.
+#[derive(Clone, Copy)]
+enum Route<'a> {
+    /// A router matched this pattern.
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum tells what it matched"))]
+    Matched(&'a str),
+    /// No router said anything.
+    Path(&'a str),
+    /// The path was rewritten on the way here, so what was asked for and what would be served may differ.
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum keeps the original"))]
+    Unclear,
+}
+
+impl<'a> Route<'a> {
+    #[cfg(feature = "axum")]
+    fn of(parts: &'a Parts) -> Self {
+        use ::axum::extract::{MatchedPath, OriginalUri};
+
+        if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+            return Self::Matched(matched.as_str());
+        }
+        let path = parts.uri.path();
+        match parts.extensions.get::<OriginalUri>().map(|original| original.0.path()) {
+            None => Self::Path(path),
+            // `nest` takes its prefix off the path; the map holds whole paths.
+            Some(original) if original.ends_with(path) || path == "/" => Self::Path(original),
+            Some(_) => Self::Unclear,
+        }
+    }
+
+    #[cfg(not(feature = "axum"))]
+    fn of(parts: &'a Parts) -> Self {
+        Self::Path(parts.uri.path())
+    }
+}

@@ -1,0 +1,104 @@
+//! The gate as one fused tower service.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Gate;
+use crate::authn::conceal;
+use crate::render::{Problem, Render};
+use crate::wire::{Admission, Decided, ReadyService};
+
+/// [`Gate::layer`].
+#[derive(Clone, Debug)]
+pub struct GateLayer<R = Problem> {
+    gate: Gate,
+    renderer: R,
+}
+
+impl GateLayer {
+    pub(super) fn new(gate: Gate) -> Self {
+        Self { gate, renderer: Problem }
+    }
+}
+
+impl<R> GateLayer<R> {
+    /// How refusals look.
+    pub fn with_renderer<R2>(self, renderer: R2) -> GateLayer<R2> {
+        GateLayer { gate: self.gate, renderer }
+    }
+}
+
+impl<S, R: Clone> Layer<S> for GateLayer<R> {
+    type Service = Gated<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { inner, gate: self.gate.clone(), renderer: self.renderer.clone() }
+    }
+}
+
+/// A service behind the gate.
+#[derive(Clone, Debug)]
+pub struct Gated<S, R = Problem> {
+    inner: S,
+    gate: Gate,
+    renderer: R,
+}
+
+impl<S, B, ResBody, R> Service<Request<B>> for Gated<S, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    R: Render<ResBody> + Clone,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        conceal(&mut parts.headers);
+        let admission = match self.gate.rule_for(&parts) {
+            Ok(rule) => self.gate.admit(&parts, rule),
+            Err(rejection) => Admission::Ready(Err(rejection)),
+        };
+        let request = Request::from_parts(parts, body);
+        let inner = Decided::service(admission, request, &mut self.inner, self.renderer.clone());
+        ResponseFuture { inner }
+    }
+}
+
+pin_project! {
+    /// The future of [`Gated`].
+    pub struct ResponseFuture<S: Service<Request<B>>, B, R> {
+        #[pin]
+        inner: Decided<S::Future, ReadyService<S>, B, R>,
+    }
+}
+
+impl<S, B, ResBody, R> Future for ResponseFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    R: Render<ResBody>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

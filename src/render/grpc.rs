@@ -1,0 +1,82 @@
+//! Refusals for gRPC clients.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response};
+
+use super::Render;
+use crate::rejection::{Rejection, RejectionCode};
+
+/// Answers a gRPC call: HTTP 200 without a body, the status in the headers ("trailers-only",
+/// [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)).
+///
+/// | HTTP | gRPC |
+/// |---|---|
+/// | 400, 415, 422 | 3 `INVALID_ARGUMENT` |
+/// | 401 | 16 `UNAUTHENTICATED` |
+/// | 403 | 7 `PERMISSION_DENIED` |
+/// | 404 | 5 `NOT_FOUND` |
+/// | 405 | 12 `UNIMPLEMENTED` |
+/// | 408 | 4 `DEADLINE_EXCEEDED` |
+/// | 409 | 6 `ALREADY_EXISTS` |
+/// | 413, 429 | 8 `RESOURCE_EXHAUSTED` |
+/// | 503 | 14 `UNAVAILABLE` |
+/// | other | 13 `INTERNAL` |
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GrpcStatus;
+
+impl<ResBody: Default> Render<ResBody> for GrpcStatus {
+    fn render(&self, rejection: &Rejection) -> Response<ResBody> {
+        let mut response = Response::new(ResBody::default());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(HeaderName::from_static("grpc-status"), status(rejection.code()).into());
+        // Titles are plain ASCII without `%`, so they are their own percent-encoding.
+        headers.insert(
+            HeaderName::from_static("grpc-message"),
+            HeaderValue::from_static(rejection.code().title()),
+        );
+        response
+    }
+}
+
+fn status(code: RejectionCode) -> u16 {
+    match code.status() {
+        400 | 415 | 422 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        405 => 12,
+        408 => 4,
+        409 => 6,
+        413 | 429 => 8,
+        503 => 14,
+        _ => 13,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status() {
+        for code in RejectionCode::ALL {
+            assert!(code.title().bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'%'), "{code}");
+            let response: Response<()> = GrpcStatus.render(&Rejection::new(*code));
+            assert_eq!(response.status(), 200, "{code}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc", "{code}");
+            assert_eq!(response.headers()["grpc-status"], status(*code).to_string(), "{code}");
+        }
+        for (code, want) in [
+            (RejectionCode::TokenExpired, 16),
+            (RejectionCode::Forbidden, 7),
+            (RejectionCode::NotFound, 5),
+            (RejectionCode::MethodNotAllowed, 12),
+            (RejectionCode::RateLimited, 8),
+            (RejectionCode::Unavailable, 14),
+            (RejectionCode::Internal, 13),
+        ] {
+            assert_eq!(status(code), want, "{code}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! RFC 9457 problem details.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::Render;
+use crate::rejection::{Rejection, RejectionCode};
+
+/// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, the stable `code`, and `reasons` where
+/// there are some.
+///
+/// A 401 always carries `WWW-Authenticate` (RFC 9110 section 15.5.2); `Retry-After` and `Allow` follow the rejection.
+/// Refusals are not cached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Problem;
+
+impl<ResBody: From<Bytes>> Render<ResBody> for Problem {
+    fn render(&self, rejection: &Rejection) -> Response<ResBody> {
+        let mut response = Response::new(ResBody::from(body(rejection)));
+        *response.status_mut() =
+            StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut add = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        match rejection.challenge() {
+            Some(challenge) => add(WWW_AUTHENTICATE, challenge),
+            None if rejection.status() == 401 => add(WWW_AUTHENTICATE, "Bearer"),
+            None => {}
+        }
+        if let Some(allow) = rejection.allow() {
+            add(ALLOW, allow);
+        }
+        if let Some(secs) = rejection.retry_after_secs() {
+            headers.insert(RETRY_AFTER, secs.into());
+        }
+        response
+    }
+}
+
+fn body(rejection: &Rejection) -> Bytes {
+    if rejection.reasons().is_empty() {
+        let built = BODIES.iter().find_map(|(code, body)| (*code == rejection.code()).then(|| body.clone()));
+        return built.unwrap_or_default();
+    }
+    let mut text = opening(rejection.code());
+    for (index, reason) in rejection.reasons().iter().enumerate() {
+        text.push_str(if index == 0 { ",\"reasons\":[" } else { "," });
+        // Field and code are written in our source, but a quote there must not break the document.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let _ = write!(text, "{{\"field\":{},\"code\":{}", quoted(reason.field), quoted(reason.code));
+        if let Some(limit) = reason.limit {
+            let _ = write!(text, ",\"limit\":{limit}");
+        }
+        text.push('}');
+    }
+    text.push_str("]}");
+    text.into()
+}
+
+/// Most refusals say nothing but their code, so being refused costs no formatting.
+static BODIES: LazyLock<Vec<(RejectionCode, Bytes)>> =
+    LazyLock::new(|| RejectionCode::ALL.iter().map(|code| (*code, (opening(*code) + "}").into())).collect());
+
+fn opening(code: RejectionCode) -> String {
+    format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"code\":\"{}\"",
+        code.title(),
+        code.status(),
+        code.as_str()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::rejection::Reason;
+
+    fn render(rejection: &Rejection) -> (Response<()>, serde_json::Value) {
+        let response: Response<Bytes> = Problem.render(rejection);
+        let (parts, body) = response.into_parts();
+        (Response::from_parts(parts, ()), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn every_code_is_a_valid_problem() {
+        for code in RejectionCode::ALL {
+            let (response, body) = render(&Rejection::new(*code));
+            assert_eq!(response.status().as_u16(), code.status(), "{code}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json", "{code}");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{code}");
+            assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), code.status() == 401, "{code}");
+            let want = json!({
+                "type": "about:blank", "title": code.title(), "status": code.status(), "code": code.as_str(),
+            });
+            assert_eq!(body, want, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_needs_is_there() {
+        let rejection = Rejection::new(RejectionCode::PasswordRejected).with_reasons([
+            Reason { field: "password", code: "too_short", limit: Some(15) },
+            Reason { field: "pass\"word", code: "listed", limit: None },
+        ]);
+        let (_, body) = render(&rejection);
+        assert_eq!(
+            body["reasons"],
+            json!([{"field": "password", "code": "too_short", "limit": 15}, {"field": "pass\"word", "code": "listed"}])
+        );
+        let rejection = Rejection::new(RejectionCode::MethodNotAllowed)
+            .with_allow("GET, HEAD")
+            .with_retry_after(Duration::from_millis(1500))
+            .with_challenge("Bearer realm=\"api\"");
+        let (response, _) = render(&rejection);
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer realm=\"api\"");
+    }
+}
