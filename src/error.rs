@@ -116,6 +116,12 @@ impl ConfigError {
         Self { field: field.into(), problem: problem.into(), cure: cure.into() }
     }
 
+    /// The same problem and cure under the name the developer or operator knows the setting by.
+    #[must_use]
+    pub fn with_field(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), ..self }
+    }
+
     /// The setting.
     #[must_use]
     pub fn field(&self) -> &str {

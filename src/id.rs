@@ -152,6 +152,13 @@ id! {
     RequestId, max: MAX_ID_BYTES, extra: COMMON
 }
 
+impl KeyId {
+    /// The name of a key after a digest of its contents: 22 characters of base64url.
+    pub(crate) fn from_digest(digest: [u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest).into())
+    }
+}
+
 impl Default for TenantId {
     /// The one tenant of an application without tenants: `default`.
     fn default() -> Self {

@@ -1,1 +1,46 @@
 //! Keys, signatures and sealing.
+//!
+//! A [`Key`] fixes its algorithm and its purpose when it is made; nothing a token or a caller says later can
+//! change either (RFC 8725 section 3.1). A [`Keyring`] holds one primary key, with which new things are made, and
+//! some accepted ones, with which old things are still read. A [`KeyProvider`] hands out the ring for a purpose.
+//!
+//! | algorithm | signs | verifies | needs |
+//! |---|---|---|---|
+//! | [`EdDsa`](Algorithm::EdDsa) (default) | yes | yes | feature `aws-lc` or `rust-crypto` |
+//! | [`Es256`](Algorithm::Es256) | yes | yes | feature `aws-lc` or `rust-crypto` |
+//! | [`Ps256`](Algorithm::Ps256) | RSA of 3072 to 4096 bits | 2048 to 4096 bits | feature `aws-lc` or `rust-crypto` |
+//! | [`Rs256`](Algorithm::Rs256) | no | 2048 to 4096 bits | feature `aws-lc` or `rust-crypto` |
+//! | [`Hs256`](Algorithm::Hs256) | yes | yes | nothing |
+//!
+//! With both features on, AWS-LC is used; what is accepted and refused is the same with either.
+//!
+//! ```
+//! use portcullis::crypto::{Algorithm, Key, Keyring};
+//!
+//! # #[cfg(any(feature = "aws-lc", feature = "rust-crypto"))] {
+//! let old = Key::generate(Algorithm::EdDsa)?;
+//! let new = Key::generate(Algorithm::EdDsa)?;
+//! // New tokens are signed with `new`; those signed with `old` are accepted until it is left out.
+//! let ring = Keyring::new(new)?.with_accepted(old)?;
+//! assert_eq!(ring.keys().count(), 2);
+//! # }
+//! // A published or short secret does not become a key.
+//! assert!(Key::hmac_secret_text(&"your-256-bit-secret".into()).is_err());
+//! # Ok::<(), portcullis::ConfigError>(())
+//! ```
+
+mod algorithm;
+mod der;
+mod key;
+mod key_file;
+mod keyring;
+mod provider;
+mod public_key;
+pub mod seal;
+mod signature;
+mod weak_secret;
+
+pub use algorithm::{Algorithm, KeyPurpose};
+pub use key::Key;
+pub use keyring::Keyring;
+pub use provider::{KeyProvider, StaticKeys};

@@ -1,0 +1,135 @@
+//! The form of a key file: `{"rings": [{"purpose", "keys": [{"kid", "alg"?, "private" | "public"}]}]}`.
+//!
+//! `private` is base64url of the secret itself, or of PKCS#8; `public` is a JWK. The first key of a ring is primary.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::crypto::algorithm::{Algorithm, KeyPurpose};
+use crate::crypto::der;
+use crate::crypto::key::{Key, Material};
+use crate::crypto::keyring::Keyring;
+use crate::error::ConfigError;
+use crate::id::KeyId;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileForm {
+    rings: Vec<RingForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RingForm {
+    purpose: String,
+    keys: Vec<KeyForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyForm {
+    kid: KeyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    private: Option<Private>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Private(String);
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+pub(super) fn write(rings: &[Arc<Keyring>]) -> SecretString {
+    let rings = rings.iter().map(|ring| RingForm {
+        purpose: ring.purpose().as_str().to_owned(),
+        keys: ring.keys().map(key_form).collect(),
+    });
+    let form = FileForm { rings: rings.collect() };
+    // Text can't fail to be written as JSON; the fallback reads back as an error.
+    let text = Zeroizing::new(serde_json::to_string(&form).unwrap_or_default());
+    SecretString::from(text.as_str())
+}
+
+fn key_form(key: &Key) -> KeyForm {
+    let private = |bytes: &[u8]| Some(Private(URL_SAFE_NO_PAD.encode(bytes)));
+    let (private, public) = match key.material() {
+        Material::Secret { secret, .. } => (private(secret), None),
+        Material::Symmetric(bytes) => (private(bytes.expose_bytes()), None),
+        Material::Pair { algorithm: Algorithm::Ps256, private: Some(pkcs1), .. } => {
+            (private(&der::rsa_pkcs8(pkcs1)), None)
+        }
+        Material::Pair { private: Some(pkcs8), .. } => (private(pkcs8), None),
+        Material::Pair { private: None, .. } => (None, key.public_jwk().map(Value::Object)),
+    };
+    let alg = key.algorithm().map(|algorithm| algorithm.as_str().to_owned());
+    KeyForm { kid: key.id().clone(), alg, private, public }
+}
+
+pub(super) fn read(text: &SecretString) -> Result<Vec<Keyring>, ConfigError> {
+    let form: FileForm = serde_json::from_str(text.expose_secret()).map_err(|_| {
+        bad("is not what `expose_private_json` wrote", "restore the file, or delete it to make new keys")
+    })?;
+    let mut rings: Vec<Keyring> = Vec::with_capacity(form.rings.len());
+    for ring in form.rings {
+        let purpose = KeyPurpose::parse(&ring.purpose)
+            .filter(|purpose| rings.iter().all(|ring| ring.purpose() != *purpose))
+            .ok_or_else(|| bad("has a ring of an unknown purpose, or two of one", "restore the file"))?;
+        rings.push(read_ring(purpose, ring.keys)?);
+    }
+    Ok(rings)
+}
+
+fn read_ring(purpose: KeyPurpose, keys: Vec<KeyForm>) -> Result<Keyring, ConfigError> {
+    let mut keys = keys.into_iter().map(|form| read_key(purpose, form));
+    let first = keys.next().ok_or_else(|| bad("has an empty ring", "restore the file"))??;
+    let ring = if first.is_private() { Keyring::new(first) } else { Keyring::verify_only(first) }?;
+    keys.try_fold(ring, |ring, key| ring.with_accepted(key?))
+}
+
+fn read_key(purpose: KeyPurpose, form: KeyForm) -> Result<Key, ConfigError> {
+    let incomplete = || bad("has a key whose members contradict each other", "restore the file");
+    let algorithm = match form.alg.as_deref() {
+        None => None,
+        Some(name) => Some(Algorithm::parse(name).ok_or_else(incomplete)?),
+    };
+    let private = match &form.private {
+        None => None,
+        Some(text) => Some(Zeroizing::new(URL_SAFE_NO_PAD.decode(&text.0).map_err(|_| incomplete())?)),
+    };
+    let key = match (purpose, algorithm, private, &form.public) {
+        (KeyPurpose::TokenSigning, Some(Algorithm::Hs256), Some(secret), None) => {
+            Key::hmac_secret(&secret.to_vec().into())?
+        }
+        (KeyPurpose::TokenSigning, Some(algorithm), Some(pkcs8), None) => {
+            Key::from_pkcs8(algorithm, &pkcs8).map_err(|error| error.for_field("key file"))?
+        }
+        (KeyPurpose::TokenSigning, Some(algorithm), None, Some(jwk)) => {
+            let key = Key::verify_only_from_jwk(jwk)?;
+            if key.algorithm() != Some(algorithm) {
+                return Err(incomplete());
+            }
+            key
+        }
+        (KeyPurpose::Sealing, None, Some(bytes), None) => Key::sealing(&bytes.to_vec().into())?,
+        _ => return Err(incomplete()),
+    };
+    Ok(key.with_id(form.kid))
+}
+
+fn bad(problem: &'static str, cure: &'static str) -> ConfigError {
+    ConfigError::new("key file", problem, cure)
+}

@@ -1,0 +1,1 @@
+//! Both backends against published vectors and against each other.

@@ -1,0 +1,292 @@
+//! Access tokens as JWTs (RFC 7519, RFC 9068), made and read strictly.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+
+use crate::crypto::{KeyPurpose, Keyring};
+use crate::error::{ConfigError, Error, ErrorKind, Result};
+use crate::principal::Verified;
+use crate::time::Timestamp;
+use crate::token::claims::Claims;
+use crate::token::read;
+
+/// Longest token that is looked at, in bytes (RFC 8725 section 3.11 asks for a limit; ours stands before base64).
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Longest token that is made, in bytes: many servers and proxies end a header line at 8 KiB.
+pub const MAX_MINTED_BYTES: usize = 4 * 1024;
+
+/// How far `iat` and `nbf` may lie ahead, in seconds: the clocks of instances differ. `exp` has no leeway.
+pub const LEEWAY_SECS: u64 = 5;
+
+/// Makes and reads the access tokens of one issuer for one audience.
+///
+/// What is read must be, in this order,
+///
+/// 1. at most [`MAX_TOKEN_BYTES`] long, three segments of canonical base64url without padding (RFC 7515 section 3);
+/// 2. headed by a JSON object of `alg`, `typ` and perhaps `kid`, each once, and nothing else: no `crit`, no `jku`,
+///    `jwk`, `x5u` or `x5c` (RFC 8725 sections 3.1, 3.10). `typ` is `at+jwt` or `application/at+jwt` in any case of
+///    letters (RFC 9068 section 4);
+/// 3. signed by a key of the ring, found by `kid` (without one: the primary key), whose own algorithm is `alg`, letter
+///    by letter (ASVS 9.1.1, 9.1.2, 9.1.3);
+/// 4. a JSON object in which every name is unique at every depth, with `iss` and `aud` equal to the codec's, `sub`,
+///    `jti`, `iat` and `exp`, all of the right type (ASVS 9.2.2, 9.2.3);
+/// 5. valid at `now`: `exp` later than `now` and than `iat`; `iat` and `nbf` at most [`LEEWAY_SECS`] ahead
+///    (ASVS 9.2.1).
+///
+/// ```
+/// use std::sync::Arc;
+/// use portcullis::crypto::{Algorithm, Key, Keyring};
+/// use portcullis::id::TokenId;
+/// use portcullis::time::{Clock, SystemClock};
+/// use portcullis::token::{Claims, TokenCodec, TokenError};
+/// use portcullis::Subject;
+/// use secrecy::ExposeSecret;
+/// use std::time::Duration;
+///
+/// let ring = Keyring::new(Key::generate(Algorithm::EdDsa)?)?;
+/// let codec = TokenCodec::new(Arc::new(ring), "https://id.example", "https://api.example")?;
+///
+/// let now = SystemClock::new().now();
+/// let ada = Subject::parse("ada").unwrap();
+/// let token = codec.encode(&Claims::new(ada, TokenId::mint()?, now, now + Duration::from_secs(600)))?;
+///
+/// let read = codec.decode(token.expose_secret(), now)?;
+/// assert_eq!(read.claims().subject().as_str(), "ada");
+/// let later = now + Duration::from_secs(600);
+/// assert_eq!(codec.decode(token.expose_secret(), later).unwrap_err(), TokenError::Expired);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TokenCodec {
+    ring: ArcSwap<Keyring>,
+    issuer: Box<str>,
+    audience: Box<str>,
+}
+
+impl TokenCodec {
+    /// A codec for the tokens of `issuer` that are meant for `audience`. There is no way to read a token without
+    /// checking both.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if issuer or audience is empty, longer than 256 bytes or has spaces or control characters, or
+    /// if the ring is not for signing tokens.
+    pub fn new(ring: Arc<Keyring>, issuer: &str, audience: &str) -> Result<Self, ConfigError> {
+        for (field, value) in [("issuer", issuer), ("audience", audience)] {
+            let cure = "use the origin of the service, such as `https://id.example`";
+            if value.is_empty() {
+                return Err(ConfigError::new(field, "is empty", cure));
+            }
+            if value.len() > 256 || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                return Err(ConfigError::new(
+                    field,
+                    "has more than 256 bytes, spaces or control characters",
+                    cure,
+                ));
+            }
+        }
+        Ok(Self { ring: ArcSwap::new(for_tokens(ring)?), issuer: issuer.into(), audience: audience.into() })
+    }
+
+    /// Changes all keys in one step. Calls that are running end with the keys they began with.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the ring is not for signing tokens; the old one stays.
+    pub fn replace_keyring(&self, ring: Arc<Keyring>) -> Result<(), ConfigError> {
+        self.ring.store(for_tokens(ring)?);
+        Ok(())
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.ring.load_full()
+    }
+
+    /// `iss` of every token.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `aud` of every token.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// Makes a token, signed with the ring's primary key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] if the claims are such that [`decode`](Self::decode) would refuse them, if the token
+    /// would be longer than [`MAX_MINTED_BYTES`], or if the ring only verifies.
+    pub fn encode(&self, claims: &Claims) -> Result<SecretString> {
+        claims.check()?;
+        let ring = self.ring.load();
+        let key = ring.primary();
+        let (algorithm, signature) = key
+            .signature()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the primary key does not sign"))?;
+        let payload =
+            serde_json::to_vec(&claims.for_audience(&self.issuer, &self.audience)).map_err(|source| {
+                Error::new(ErrorKind::Internal, "claims cannot be written as json").with_source(source)
+            })?;
+        // Neither name needs escaping: both are of letters, digits, `-` and `_`.
+        let header = format!(r#"{{"alg":"{algorithm}","kid":"{}","typ":"at+jwt"}}"#, key.id());
+
+        let mut token = String::with_capacity((header.len() + payload.len() + 512) * 4 / 3);
+        URL_SAFE_NO_PAD.encode_string(header, &mut token);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        if token.len() > MAX_MINTED_BYTES {
+            return Err(too_long());
+        }
+        let mut signed = Vec::with_capacity(512);
+        signature.sign(token.as_bytes(), &mut signed)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&signed, &mut token);
+        if token.len() > MAX_MINTED_BYTES {
+            return Err(too_long());
+        }
+        Ok(token.into())
+    }
+
+    /// Reads a token that is valid at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::Expired`] if its time is over and nothing else is wrong with it; otherwise
+    /// [`TokenError::Invalid`].
+    pub fn decode(&self, token: &str, now: Timestamp) -> Result<Verified<DecodedToken>, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Invalid("the token is longer than 8 KiB"));
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(NOT_THREE)?;
+        let (header, payload) = message.split_once('.').ok_or(NOT_THREE)?;
+        if payload.contains('.') {
+            return Err(NOT_THREE);
+        }
+        let header = segment(header)?;
+        let header = std::str::from_utf8(&header).map_err(|_| NOT_UTF8)?;
+        let header = read::header(header).map_err(TokenError::Invalid)?;
+        if !is_access_token_type(&header.typ) {
+            return Err(TokenError::Invalid("`typ` is not that of an access token"));
+        }
+
+        let ring = self.ring.load();
+        let key = match &header.kid {
+            Some(id) => ring.find(id).ok_or(TokenError::Invalid("`kid` names no key of the ring"))?,
+            None => ring.primary(),
+        };
+        let (algorithm, verifier) =
+            key.signature().ok_or(TokenError::Invalid("the key is not for signatures"))?;
+        // The key decides; the header can only agree (RFC 8725 section 3.1).
+        if header.alg != algorithm.as_str() {
+            return Err(TokenError::Invalid("`alg` is not the algorithm of the key"));
+        }
+        if !verifier.verify(message.as_bytes(), &segment(signature)?) {
+            return Err(TokenError::Invalid("the signature does not match"));
+        }
+
+        let payload = String::from_utf8(segment(payload)?).map_err(|_| NOT_UTF8)?;
+        let claims = read::claims(&payload, &self.issuer, &self.audience).map_err(TokenError::Invalid)?;
+        check_times(&claims, now)?;
+        Ok(Verified::vouch(DecodedToken { claims, payload: payload.into() }))
+    }
+}
+
+/// What a token said: its claims, and the same as JSON text for handlers that read claims of their own.
+#[derive(Clone)]
+pub struct DecodedToken {
+    claims: Claims,
+    payload: Arc<str>,
+}
+
+impl DecodedToken {
+    /// The claims.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The whole payload as it was signed.
+    #[must_use]
+    pub fn payload(&self) -> &Arc<str> {
+        &self.payload
+    }
+
+    /// The claims and the payload.
+    #[must_use]
+    pub fn into_parts(self) -> (Claims, Arc<str>) {
+        (self.claims, self.payload)
+    }
+}
+
+impl std::fmt::Debug for DecodedToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecodedToken").field("claims", &self.claims).finish_non_exhaustive()
+    }
+}
+
+/// Why a token was refused. Neither variant holds anything of what was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It is not one of ours. The reason is for the operator; the client is told no more than this variant.
+    #[error("the token is invalid: {0}")]
+    Invalid(&'static str),
+    /// It was one of ours, and its time is over.
+    #[error("the token has expired")]
+    Expired,
+}
+
+const NOT_THREE: TokenError = TokenError::Invalid("the token has not three segments");
+const NOT_UTF8: TokenError = TokenError::Invalid("a segment is not utf-8");
+
+fn for_tokens(ring: Arc<Keyring>) -> Result<Arc<Keyring>, ConfigError> {
+    if ring.purpose() == KeyPurpose::TokenSigning {
+        return Ok(ring);
+    }
+    Err(ConfigError::new(
+        "keyring",
+        "is not for signing tokens",
+        "use a key made by `Key::generate` or `Key::hmac_secret`",
+    ))
+}
+
+/// Canonical base64url without padding: the decoder refuses padding, white space and loose bits at the end.
+fn segment(text: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Invalid("a segment is not canonical base64url"))
+}
+
+fn is_access_token_type(typ: &str) -> bool {
+    ["at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+}
+
+fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
+    let latest = now + std::time::Duration::from_secs(LEEWAY_SECS);
+    if claims.expires_at() <= claims.issued_at() {
+        return Err(TokenError::Invalid("`exp` is not later than `iat`"));
+    }
+    if claims.issued_at() > latest {
+        return Err(TokenError::Invalid("`iat` lies in the future"));
+    }
+    if claims.not_before().is_some_and(|nbf| nbf > latest) {
+        return Err(TokenError::Invalid("`nbf` lies in the future"));
+    }
+    if claims.expires_at() <= now {
+        return Err(TokenError::Expired);
+    }
+    Ok(())
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::Internal, "the token would be longer than 4 KiB; put less into its claims")
+}
