@@ -135,6 +135,18 @@ impl ConfigError {
     }
 }
 
+/// Why a service did not come up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot stand.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something it depends on failed.
+    #[error("a service could not be started")]
+    Failed(#[from] Error),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,12 @@ impl Secret {
         Some(Self(exact))
     }
 
+    /// Exactly 32 bytes, such as those [`expose_bytes`](Self::expose_bytes) gave. `None` for any other number.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// What a store keeps instead of the secret.
     #[must_use]
     pub fn digest(&self, purpose: DigestPurpose) -> Digest {
