@@ -39,9 +39,11 @@ mod guarded;
 mod json;
 mod reject;
 mod router;
+mod routes;
 mod service;
 
 pub use extract::Claims;
 pub use json::StrictJson;
 pub use router::{GateRouter, Routes};
+pub use routes::{account_routes, jwks_routes};
 pub use service::{GateService, ResponseFuture};

@@ -5,15 +5,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use super::{Gate, Inner};
+use crate::account::Accounts;
 use crate::authn::{AuthScheme, BearerScheme, Schemes};
 use crate::authz::{AccessMapBuilder, RoleModel};
 use crate::error::ConfigError;
 use crate::id::TenantId;
-use crate::token::VerifyAccessToken;
+use crate::token::{AccessTokens, VerifyAccessToken};
 
 /// Collects what a [`Gate`] is made of.
 #[derive(Default)]
 pub struct GateBuilder {
+    accounts: Option<Accounts>,
     bearer: Option<BearerScheme>,
     realm: Option<String>,
     schemes: Vec<Arc<dyn AuthScheme>>,
@@ -27,6 +29,14 @@ impl GateBuilder {
     #[must_use]
     pub fn with_access_tokens(mut self, verifier: impl VerifyAccessToken) -> Self {
         self.bearer = Some(BearerScheme::new(verifier));
+        self
+    }
+
+    /// Accepts the access tokens that `accounts` issues, as [`with_access_tokens`](Self::with_access_tokens) does, and
+    /// keeps the service at hand: [`Gate::accounts`].
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Accounts) -> Self {
+        self.accounts = Some(accounts);
         self
     }
 
@@ -78,14 +88,24 @@ impl GateBuilder {
     /// The part of [`build`](Self::build) that needs to wait for nothing.
     pub(crate) fn assemble(self) -> Result<Gate, ConfigError> {
         let mut schemes: Vec<Arc<dyn AuthScheme>> = Vec::new();
-        match (self.bearer, self.realm) {
+        let own = self.accounts.as_ref().map(|accounts| {
+            BearerScheme::new(AccessTokens::new(accounts.tokens().clone(), self.tenant.clone()))
+        });
+        if own.is_some() && self.bearer.is_some() {
+            return Err(ConfigError::new(
+                "access tokens",
+                "are verified in two ways",
+                "call `with_accounts` or `with_access_tokens`, not both",
+            ));
+        }
+        match (self.bearer.or(own), self.realm) {
             (Some(bearer), Some(realm)) => schemes.push(Arc::new(bearer.with_realm(&realm)?)),
             (Some(bearer), None) => schemes.push(Arc::new(bearer)),
             (None, Some(_)) => {
                 return Err(ConfigError::new(
                     "realm",
                     "is set, but no bearer tokens are accepted",
-                    "call `with_access_tokens`, or leave the realm to the other schemes",
+                    "call `with_accounts` or `with_access_tokens`, or leave the realm to the other schemes",
                 ));
             }
             (None, None) => {}
@@ -95,13 +115,13 @@ impl GateBuilder {
             return Err(ConfigError::new(
                 "gate",
                 "has no way to authenticate anybody",
-                "call `with_access_tokens` or `add_scheme`",
+                "call `with_accounts`, `with_access_tokens` or `add_scheme`",
             ));
         }
         let map = self.map.build(&self.roles)?;
         let schemes = Schemes::new(schemes, self.tenant);
         let unmapped = Mutex::new(HashSet::new());
-        Ok(Gate(Arc::new(Inner { schemes, roles: self.roles, map, unmapped })))
+        Ok(Gate(Arc::new(Inner { schemes, roles: self.roles, map, unmapped, accounts: self.accounts })))
     }
 }
 

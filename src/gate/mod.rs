@@ -69,6 +69,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use crate::account::Accounts;
 use crate::authn::Schemes;
 use crate::authz::{AccessMap, AuthorizeLayer, RoleModel, Rule};
 use crate::error::ConfigError;
@@ -85,6 +86,7 @@ struct Inner {
     schemes: Schemes,
     roles: RoleModel,
     map: AccessMap,
+    accounts: Option<Accounts>,
     /// Routes without a rule that were reported, so that each is reported once.
     unmapped: Mutex<HashSet<String>>,
 }
@@ -130,6 +132,19 @@ impl Gate {
     #[must_use]
     pub fn roles(&self) -> &RoleModel {
         &self.0.roles
+    }
+
+    /// The accounts whose tokens it accepts, if it was built with some.
+    #[must_use]
+    pub fn accounts(&self) -> Option<&Accounts> {
+        self.0.accounts.as_ref()
+    }
+
+    /// Ends what runs in the background and waits for its end. Access tokens are refused with 503 soon after.
+    pub async fn shutdown(&self) {
+        if let Some(accounts) = &self.0.accounts {
+            accounts.tokens().revocations().shutdown().await;
+        }
     }
 
     /// The tenant principals must belong to.

@@ -1,0 +1,55 @@
+//! Ready-made endpoints: register, sign in, refresh, sign out, who am I, change the password, public keys.
+//!
+//! | method and path below the prefix | rule | body | answer |
+//! |---|---|---|---|
+//! | `POST /register` | public | `{username, email, password, full_name?}` | 200 the user; 409; 422 with reasons |
+//! | `POST /login` | public | JSON or form `{username or email, password}` | 200 tokens; 401 |
+//! | `POST /refresh` | public | `{refresh_token}` | 200 tokens; 401 |
+//! | `POST /logout` | authenticated | `{refresh_token?, everywhere?}` or nothing | 200 |
+//! | `GET /me` | authenticated | | 200 the user |
+//! | `POST /password/change` | authenticated | `{current_password, new_password}` | 200 tokens; 422 with reasons |
+//!
+//! The form is that of OAuth 2.0's password grant (RFC 6749 section 4.3.2), which many API explorers send. Unknown and
+//! duplicate fields are refused: nobody sets a role by naming it. Every answer with a token says `no-store`.
+
+mod auth;
+mod body;
+mod view;
+
+use std::sync::Arc;
+
+use ::axum::Json;
+use ::axum::response::IntoResponse as _;
+use http::{HeaderValue, Method, header};
+
+use crate::account::Accounts;
+use crate::authz::Rule;
+use crate::axum::Routes;
+use crate::id::TenantId;
+use crate::token::{Tokens, jwks};
+
+/// The endpoints of accounts; put them below a prefix with [`GateRouter::add_routes_at`](super::GateRouter::add_routes_at).
+pub fn account_routes<S: Clone + Send + Sync + 'static>(accounts: &Accounts, tenant: &TenantId) -> Routes<S> {
+    let auth = Arc::new(auth::Auth { accounts: accounts.clone(), tenant: tenant.clone() });
+    Routes::new()
+        .route(Method::POST, "/register", auth::register, Rule::public())
+        .route(Method::POST, "/login", auth::login, Rule::public())
+        .route(Method::POST, "/refresh", auth::refresh, Rule::public())
+        .route(Method::POST, "/logout", auth::logout, Rule::authenticated())
+        .route(Method::GET, "/me", auth::me, Rule::authenticated())
+        .route(Method::POST, "/password/change", auth::change_password, Rule::authenticated())
+        .with_state(auth)
+}
+
+/// The public keys at `/.well-known/jwks.json` (RFC 7517 section 5), for services that verify our tokens themselves.
+pub fn jwks_routes<S: Clone + Send + Sync + 'static>(tokens: &Tokens) -> Routes<S> {
+    let tokens = tokens.clone();
+    let serve = move || async move {
+        let mut response = Json(jwks(&tokens.codec().keyring())).into_response();
+        let (type_, cache) = ("application/jwk-set+json", "public, max-age=300");
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(type_));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        response
+    };
+    Routes::new().route(Method::GET, "/.well-known/jwks.json", serve, Rule::public())
+}
