@@ -14,3 +14,4 @@
 mod attacks;
 mod floors;
 mod password_interop;
+mod stores;

@@ -134,7 +134,8 @@ impl SqliteStore {
         migrator.dangerous_set_table_name("portcullis_migrations");
         // SQLite has no lock for migrations: of two instances starting together one waits here for the other.
         let mut write = self.write().await?;
-        migrator.run(write.sql()).await.map_err(|source| {
+        // Not `run`: its bounds take `Send` away from every future around it.
+        migrator.run_direct(None, write.sql(), false).await.map_err(|source| {
             Error::new(ErrorKind::Unavailable, "the tables cannot be brought up to date").with_source(source)
         })?;
         write.commit().await
