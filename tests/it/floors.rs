@@ -62,6 +62,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("store", "password"),
     ("store", "authz"),
     ("audit", "crypto"),
+    // A sink that fails on demand, among the stores that do.
+    ("store::fault", "audit"),
     ("account", "token"),
     ("account", "session"),
     ("account", "api_key"),
@@ -86,6 +88,8 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("TenantId", "id"),
     ("Principal", "principal"),
     ("Rejection", "rejection"),
+    // What the conformance macro expands to; macros live at the root.
+    ("__store_conformance", "store"),
 ];
 
 const MAX_LINES: usize = 500;

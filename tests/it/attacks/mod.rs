@@ -1,3 +1,7 @@
 //! One named test for each known class of attack.
 
+mod enumeration;
+mod outage;
 mod passwords;
+mod refresh;
+mod revocation;

@@ -1,0 +1,241 @@
+//! Configuration from the environment. What is wrong is named, with the cure, and the server does not start.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis::ConfigError;
+use portcullis::crypto::Algorithm;
+use portcullis::password::PasswordPolicy;
+use portcullis::token::TokenPolicy;
+use secrecy::SecretString;
+
+/// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
+const NOT_YET: [&str; 12] = [
+    "CORS_ALLOW_CREDENTIALS",
+    "CORS_ORIGINS",
+    "ENCRYPTION_ALGORITHM",
+    "ENCRYPTION_KEY",
+    "LOGIN_ATTEMPT_WINDOW_MINUTES",
+    "MAX_LOGIN_ATTEMPTS",
+    "RATE_LIMIT_PER_HOUR",
+    "RATE_LIMIT_PER_MINUTE",
+    "REDIS_URL",
+    "SIGN_IN_PER_MINUTE",
+    "SMTP_URL",
+    "TRUSTED_PROXIES",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    Development,
+    Test,
+    Production,
+}
+
+/// Where the signing key comes from.
+#[derive(Debug)]
+pub enum SigningKey {
+    /// A shared secret: HS256.
+    Secret(SecretString),
+    /// The key file beside the database.
+    File(PathBuf, Algorithm),
+}
+
+#[derive(Debug)]
+pub struct Admin {
+    pub username: String,
+    pub email: String,
+    /// Generated and printed once if absent.
+    pub password: Option<SecretString>,
+}
+
+#[derive(Debug)]
+pub struct Config {
+    pub bind: SocketAddr,
+    pub environment: Environment,
+    pub public_origin: String,
+    pub database: PathBuf,
+    pub signing_key: SigningKey,
+    pub tokens: TokenPolicy,
+    pub passwords: PasswordPolicy,
+    pub admin: Admin,
+    /// Set, but without effect in this server.
+    pub ignored: Vec<&'static str>,
+}
+
+impl Config {
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(std::env::vars().collect())
+    }
+
+    fn from_vars(vars: HashMap<String, String>) -> Result<Self, ConfigError> {
+        let vars = Vars(vars);
+        let environment = match vars.text("ENVIRONMENT").unwrap_or("development") {
+            "development" | "dev" => Environment::Development,
+            "test" => Environment::Test,
+            "production" | "prod" => Environment::Production,
+            _ => return Err(invalid("ENVIRONMENT", "use development, test or production")),
+        };
+        if vars.flag("DEBUG")?.unwrap_or(false) && environment == Environment::Production {
+            return Err(ConfigError::new(
+                "DEBUG",
+                "is on in production",
+                "unset it, or set ENVIRONMENT=development",
+            ));
+        }
+        let bind = vars.parse("BIND", "use an address and port, such as 127.0.0.1:8012")?;
+        let bind = bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8012)));
+        let database = database(vars.text("DATABASE_URL").unwrap_or("sqlite://portcullis-server.db"))?;
+        let signing_key = signing_key(&vars, &database, environment)?;
+        Ok(Self {
+            bind,
+            environment,
+            public_origin: vars.text("PUBLIC_ORIGIN").map_or_else(|| format!("http://{bind}"), str::to_owned),
+            signing_key,
+            tokens: token_policy(&vars)?,
+            passwords: password_policy(&vars)?,
+            admin: Admin {
+                username: vars.text("ADMIN_USERNAME").unwrap_or("admin").to_owned(),
+                email: vars.text("ADMIN_EMAIL").unwrap_or("admin@example.com").to_owned(),
+                password: vars.text("ADMIN_PASSWORD").map(|text| text.to_owned().into()),
+            },
+            ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
+            database,
+        })
+    }
+}
+
+fn database(url: &str) -> Result<PathBuf, ConfigError> {
+    let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    match path.map(|path| path.split('?').next().unwrap_or(path)) {
+        Some(path) if !path.is_empty() && path != ":memory:" => Ok(path.into()),
+        _ => Err(ConfigError::new(
+            "DATABASE_URL",
+            "is not the url of an sqlite file",
+            "use a path such as sqlite://portcullis-server.db",
+        )),
+    }
+}
+
+fn signing_key(
+    vars: &Vars,
+    database: &std::path::Path,
+    environment: Environment,
+) -> Result<SigningKey, ConfigError> {
+    let algorithm = match vars.text("JWT_ALGORITHM") {
+        None => None,
+        Some("HS256") => Some(Algorithm::Hs256),
+        Some("EdDSA") => Some(Algorithm::EdDsa),
+        Some("ES256") => Some(Algorithm::Es256),
+        Some("PS256") => Some(Algorithm::Ps256),
+        Some(_) => return Err(invalid("JWT_ALGORITHM", "use EdDSA, ES256, PS256 or HS256")),
+    };
+    match (vars.text("JWT_SECRET_KEY"), algorithm) {
+        (Some(secret), None | Some(Algorithm::Hs256)) => Ok(SigningKey::Secret(secret.to_owned().into())),
+        (Some(_), Some(_)) => Err(ConfigError::new(
+            "JWT_SECRET_KEY",
+            "is set together with an algorithm that has no shared secret",
+            "unset it to use the key file, or set JWT_ALGORITHM=HS256",
+        )),
+        (None, Some(Algorithm::Hs256)) => Err(ConfigError::new(
+            "JWT_SECRET_KEY",
+            "is missing, and JWT_ALGORITHM=HS256 needs it",
+            "set it to at least 32 random bytes, for example from `openssl rand -base64 32`",
+        )),
+        (None, algorithm) => {
+            let file = database.with_file_name("portcullis-server.keys.json");
+            if environment == Environment::Production && !file.exists() {
+                return Err(ConfigError::new(
+                    "JWT_SECRET_KEY",
+                    format!("is not set, and there is no key file {}", file.display()),
+                    "set it, or put the key file in place; keys are generated only outside production",
+                ));
+            }
+            Ok(SigningKey::File(file, algorithm.unwrap_or(Algorithm::EdDsa)))
+        }
+    }
+}
+
+fn token_policy(vars: &Vars) -> Result<TokenPolicy, ConfigError> {
+    let mut policy = TokenPolicy::default();
+    if let Some(minutes) = vars.number("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", 1..=60)? {
+        policy = policy.with_access_lifetime(Duration::from_secs(minutes * 60));
+    }
+    if let Some(days) = vars.number("JWT_REFRESH_TOKEN_EXPIRE_DAYS", 1..=90)? {
+        let absolute = Duration::from_secs(days * 24 * 60 * 60);
+        policy = policy.with_refresh_lifetime(policy.refresh_idle().min(absolute), absolute);
+    }
+    Ok(policy)
+}
+
+/// Any `PASSWORD_*` selects the composition preset; without them the default policy holds.
+fn password_policy(vars: &Vars) -> Result<PasswordPolicy, ConfigError> {
+    let length = vars.number("PASSWORD_MIN_LENGTH", 8..=64)?;
+    let mut rules = [
+        ("PASSWORD_REQUIRE_UPPERCASE", None),
+        ("PASSWORD_REQUIRE_LOWERCASE", None),
+        ("PASSWORD_REQUIRE_NUMBERS", None),
+        ("PASSWORD_REQUIRE_SPECIAL", None),
+    ];
+    for (name, rule) in &mut rules {
+        *rule = vars.flag(name)?;
+    }
+    if length.is_none() && rules.iter().all(|(_, rule)| rule.is_none()) {
+        return Ok(PasswordPolicy::nist());
+    }
+    let [upper, lower, digit, special] = rules.map(|(_, rule)| rule.unwrap_or(true));
+    let policy = PasswordPolicy::composition()
+        .with_uppercase(upper)
+        .with_lowercase(lower)
+        .with_digit(digit)
+        .with_special(special);
+    match length {
+        Some(length) => policy.with_min_length(u32::try_from(length).unwrap_or(u32::MAX)),
+        None => Ok(policy),
+    }
+}
+
+fn invalid(name: &'static str, cure: &'static str) -> ConfigError {
+    ConfigError::new(name, "is not understood", cure)
+}
+
+struct Vars(HashMap<String, String>);
+
+impl Vars {
+    /// Empty counts as unset, as in compose files.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn parse<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+        cure: &'static str,
+    ) -> Result<Option<T>, ConfigError> {
+        self.text(name).map(|text| text.parse().map_err(|_| invalid(name, cure))).transpose()
+    }
+
+    fn number(
+        &self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let cure = format!("use a number from {} to {}", range.start(), range.end());
+        match self.text(name).map(str::parse) {
+            None => Ok(None),
+            Some(Ok(number)) if range.contains(&number) => Ok(Some(number)),
+            Some(_) => Err(ConfigError::new(name, "is out of range", cure)),
+        }
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, ConfigError> {
+        match self.text(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(None),
+            Some("true" | "1" | "yes" | "on") => Ok(Some(true)),
+            Some("false" | "0" | "no" | "off") => Ok(Some(false)),
+            Some(_) => Err(invalid(name, "use true or false")),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The reference server: accounts, tokens, roles, tasks and notes over one SQLite file.
+//!
+//! ```text
+//! cargo run --example server
+//!
+//! curl -i localhost:8012/api/auth/me                                   # 401
+//! curl -s localhost:8012/api/auth/register -H 'content-type: application/json' \
+//!      -d '{"username":"ada","email":"ada@example.com","password":"correct horse battery staple"}'
+//! curl -s localhost:8012/api/auth/login -d 'username=ada&password=correct horse battery staple'
+//! curl -s localhost:8012/api/auth/me -H "authorization: Bearer $TOKEN"   # 200
+//! ```
+//!
+//! `cargo run --example server -- --access-map` prints who may call what, and ends.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
+#![allow(unreachable_pub, reason = "the modules of a program have no outside")]
+
+mod admin;
+mod app;
+mod config;
+mod debug;
+mod keys;
+mod notes;
+mod roles;
+mod routes;
+mod tasks;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use portcullis::TenantId;
+use portcullis::account::{AccountError, Accounts, Registration};
+use portcullis::backend::sqlite::SqliteStore;
+use portcullis::gate::Gate;
+use portcullis::secret::OpaqueToken;
+use portcullis::store::{LoginKeyKind, Page};
+use portcullis::time::Clock;
+use secrecy::ExposeSecret as _;
+
+use crate::app::App;
+use crate::config::{Admin, Config, Environment, SigningKey};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("not started: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let config = Config::from_env()?;
+    let keys = Arc::new(keys::load(&config.signing_key)?);
+    let store = SqliteStore::open(&config.database).await?;
+    let clock = debug::ServerClock::default();
+    let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+
+    let accounts = Accounts::builder()
+        .with_store(Arc::new(store.clone()))
+        .with_audit(Arc::new(store.clone()))
+        .with_keys(keys)
+        .with_issuer(config.public_origin.as_str())
+        .with_audience(config.public_origin.as_str())
+        .with_clock(shared_clock.clone())
+        .with_token_policy(config.tokens)
+        .with_password_policy(config.passwords.clone())
+        .with_default_roles(["user"])
+        .build()
+        .await?;
+    let roles = roles::model()?;
+    let gate = Gate::builder().with_accounts(accounts.clone()).with_roles(roles.clone()).build().await?;
+
+    let app = App {
+        accounts: accounts.clone(),
+        roles,
+        pool: store.pool().clone(),
+        store: store.clone(),
+        clock: shared_clock,
+    };
+    app.migrate().await?;
+    let mut router = routes::build(&gate, &accounts, app);
+    if config.environment == Environment::Test {
+        router = router.add_routes_at("/api/debug", debug::routes(clock, accounts.clone()));
+    }
+    let service = router.finish()?;
+    if std::env::args().any(|argument| argument == "--access-map") {
+        print!("{}", service.access_map());
+        return Ok(());
+    }
+
+    first_admin(&accounts, &config.admin).await?;
+    let listener = tokio::net::TcpListener::bind(config.bind)
+        .await
+        .map_err(|error| format!("BIND: {} cannot be listened on: {error}", config.bind))?;
+    welcome(&config, listener.local_addr()?);
+    axum::serve(listener, tower::make::Shared::new(service)).with_graceful_shutdown(stop()).await?;
+    gate.shutdown().await;
+    store.close().await;
+    Ok(())
+}
+
+/// An empty user store gets an administrator; without `ADMIN_PASSWORD` its password is generated and printed once.
+async fn first_admin(accounts: &Accounts, admin: &Admin) -> Result<(), Box<dyn Error>> {
+    let tenant = TenantId::default();
+    if !accounts.users(&tenant, Page { after: None, limit: 1 }).await?.is_empty() {
+        return Ok(());
+    }
+    let generated = OpaqueToken::mint()?.to_text();
+    let password = admin.password.clone().unwrap_or_else(|| generated.clone());
+    let registration = Registration::new(admin.username.as_str(), admin.email.as_str(), password);
+    match accounts.create(&tenant, registration, vec!["admin".to_owned()]).await {
+        Ok(_) if admin.password.is_none() => {
+            println!("administrator {} has the password {}", admin.username, generated.expose_secret());
+            println!("it is not shown again\n");
+        }
+        Ok(_) => {}
+        // Another server over the same file was faster.
+        Err(AccountError::Taken(LoginKeyKind::Username | LoginKeyKind::Email)) => {}
+        Err(AccountError::PasswordRejected(reasons)) => {
+            let codes: Vec<_> = reasons.iter().map(|reason| reason.code).collect();
+            return Err(
+                format!("ADMIN_PASSWORD: is not acceptable ({}); use another", codes.join(", ")).into()
+            );
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn welcome(config: &Config, address: std::net::SocketAddr) {
+    for name in &config.ignored {
+        eprintln!("warning: {name} is set, but this server does not have what it configures yet");
+    }
+    let keys = match &config.signing_key {
+        SigningKey::Secret(_) => "JWT_SECRET_KEY (HS256)".to_owned(),
+        SigningKey::File(path, algorithm) => format!("{} ({})", path.display(), algorithm.as_str()),
+    };
+    println!("listening on http://{address}");
+    println!("database     {}", config.database.display());
+    println!("keys         {keys}");
+    println!("\ntry");
+    println!("  curl -i http://{address}/api/auth/me");
+    println!(
+        "  curl -s http://{address}/api/auth/register -H 'content-type: application/json' \\\n       \
+         -d '{{\"username\":\"ada\",\"email\":\"ada@example.com\",\"password\":\"correct horse battery staple\"}}'"
+    );
+    println!(
+        "  curl -s http://{address}/api/auth/login -d 'username=ada&password=correct horse battery staple'"
+    );
+}
+
+async fn stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        else {
+            return drop(interrupt.await);
+        };
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}

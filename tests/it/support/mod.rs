@@ -1,0 +1,96 @@
+//! A whole service in memory, for tests of what its parts do together.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use portcullis::TenantId;
+use portcullis::account::{Accounts, Registration, SignedIn};
+use portcullis::audit::MemorySink;
+use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::password::{Argon2Hasher, Passwords};
+use portcullis::store::fault::{Faults, FaultyStore};
+use portcullis::store::{MemoryStore, TokenStore, User, UserStore};
+use portcullis::time::ManualClock;
+use portcullis::token::{AccessTokens, Tokens};
+use secrecy::SecretString;
+
+pub const ISSUER: &str = "https://id.example";
+pub const AUDIENCE: &str = "https://api.example";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// One instance over a store it may share with others.
+pub struct World {
+    pub clock: ManualClock,
+    pub keys: Arc<StaticKeys>,
+    pub users: Arc<dyn UserStore>,
+    pub token_store: Arc<dyn TokenStore>,
+    pub faults: Faults,
+    pub audit: MemorySink,
+    pub tokens: Tokens,
+    pub access: AccessTokens,
+    pub accounts: Accounts,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        Self::over(store.clone(), store).await
+    }
+
+    pub async fn over(users: Arc<dyn UserStore>, tokens: Arc<dyn TokenStore>) -> Self {
+        let keys = Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa).unwrap()).unwrap()));
+        Self::instance(users, tokens, ManualClock::default(), keys).await
+    }
+
+    /// Another instance over the same stores, clock and keys; also what a restarted process is.
+    pub async fn another(&self) -> Self {
+        let (users, tokens) = (self.users.clone(), self.token_store.clone());
+        Self::instance(users, tokens, self.clock.clone(), self.keys.clone()).await
+    }
+
+    async fn instance(
+        users: Arc<dyn UserStore>,
+        token_store: Arc<dyn TokenStore>,
+        clock: ManualClock,
+        keys: Arc<StaticKeys>,
+    ) -> Self {
+        let faulty = Arc::new(FaultyStore::new(users.clone(), token_store.clone()));
+        let faults = faulty.faults().clone();
+        let audit = MemorySink::default();
+        let passwords = Passwords::new(Argon2Hasher::danger_weak(64, 1, 1).unwrap())
+            .with_permits(NonZeroUsize::new(4).unwrap())
+            .with_queue_limit(1000);
+        let accounts = Accounts::builder()
+            .with_store(faulty)
+            .with_keys(keys.clone())
+            .with_audit(Arc::new(audit.clone()))
+            .with_issuer(ISSUER)
+            .with_audience(AUDIENCE)
+            .with_clock(Arc::new(clock.clone()))
+            .with_passwords(passwords)
+            .with_default_roles(["user"])
+            .build()
+            .await
+            .unwrap();
+        let tokens = accounts.tokens().clone();
+        let access = AccessTokens::new(tokens.clone(), TenantId::default());
+        Self { clock, keys, users, token_store, faults, audit, tokens, access, accounts }
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        TenantId::default()
+    }
+
+    pub async fn register(&self, name: &str) -> User {
+        let registration = Registration::new(name, format!("{name}@example.com"), PASSWORD.to_owned().into());
+        self.accounts.register(&self.tenant(), registration).await.unwrap()
+    }
+
+    pub async fn sign_in(&self, name: &str) -> SignedIn {
+        self.accounts.sign_in(&self.tenant(), name, secret(PASSWORD)).await.unwrap()
+    }
+}
+
+pub fn secret(text: &str) -> SecretString {
+    text.to_owned().into()
+}
