@@ -228,12 +228,23 @@ fn upward_imports(file: &str, text: &str) -> Vec<String> {
 }
 
 fn allowed(here: &str, floor: u8, target: &str, other: u8) -> bool {
-    let (from, to) = (first(here), first(target));
+    let (from, to) = (module_of(here), module_of(target));
+    let listed =
+        |&(who, whom): &(&str, &str)| (who == "*" || is_below(here, who)) && (whom == "*" || whom == to);
 
     other < floor
         || (other == floor && (from == to || floor == 0))
-        || (other == floor
-            && SIDEWAYS.iter().any(|&(who, whom)| (who == "*" || who == from) && (whom == "*" || whom == to)))
+        || (other == floor && SIDEWAYS.iter().any(listed))
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with("::"))
+}
+
+/// The top-level module of a path; a name at the root counts as its module's.
+fn module_of(path: &str) -> &str {
+    let first = first(path);
+    ROOT_NAMES.iter().find(|(name, _)| *name == first).map_or(first, |(_, module)| module)
 }
 
 fn first(path: &str) -> &str {
@@ -241,18 +252,12 @@ fn first(path: &str) -> &str {
 }
 
 fn floor_of(path: &str) -> Option<u8> {
-    let path = match ROOT_NAMES.iter().find(|(name, _)| *name == first(path)) {
-        Some((_, module)) => module,
-        None => path,
-    };
+    let root_name = ROOT_NAMES.iter().any(|(name, _)| *name == first(path));
+    let path = if root_name { module_of(path) } else { path };
     let is_layer =
         path.split("::").skip(1).any(|part| LAYER_FILES.contains(&part) || part.ends_with("Layer"));
-    let row = FLOORS
-        .iter()
-        .filter(|(prefix, _)| {
-            path == *prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with("::"))
-        })
-        .max_by_key(|(prefix, _)| prefix.len())?;
+    let row =
+        FLOORS.iter().filter(|(prefix, _)| is_below(path, prefix)).max_by_key(|(prefix, _)| prefix.len())?;
     Some(if is_layer { row.1.max(3) } else { row.1 })
 }
 

@@ -14,5 +14,5 @@
 mod attacks;
 mod floors;
 mod password_interop;
-//mod stores;
+mod stores;
 mod support;
