@@ -13,6 +13,8 @@
 
 mod attacks;
 mod floors;
+mod gate;
+mod layers;
 mod password_interop;
 mod stores;
 mod support;

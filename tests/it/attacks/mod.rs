@@ -1,7 +1,9 @@
 //! One named test for each known class of attack.
 
 mod enumeration;
+mod layers;
 mod outage;
 mod passwords;
 mod refresh;
 mod revocation;
+mod routing;
