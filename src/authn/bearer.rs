@@ -10,10 +10,7 @@ use http::request::Parts;
 use super::{AuthScheme, Outcome};
 use crate::error::ConfigError;
 use crate::rejection::{Rejection, RejectionCode};
-use crate::token::{TokenRefusal, VerifyAccessToken};
-
-/// Longest token in bytes.
-const MAX_TOKEN: usize = 8 * 1024;
+use crate::token::{MAX_TOKEN_BYTES, TokenRefusal, VerifyAccessToken};
 
 /// How long a client should wait while it cannot be told whether tokens are revoked.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(5);
@@ -142,7 +139,7 @@ fn find(request: &Parts) -> Found<'_> {
         return Found::Nothing;
     }
     let Some(token) = token.strip_prefix(b" ") else { return Found::Malformed };
-    if token.len() > MAX_TOKEN || !is_token68(token) {
+    if token.len() > MAX_TOKEN_BYTES || !is_token68(token) {
         return Found::Malformed;
     }
     std::str::from_utf8(token).map_or(Found::Malformed, Found::Token)
@@ -208,9 +205,9 @@ mod tests {
     #[test]
     fn which_requests_carry_a_bearer_token() {
         use Found::*;
-        let cap = [&b"Bearer "[..], &[b'a'; MAX_TOKEN]].concat();
-        let over = [&b"Bearer "[..], &[b'a'; MAX_TOKEN + 1]].concat();
-        let longest = "a".repeat(MAX_TOKEN);
+        let cap = [&b"Bearer "[..], &[b'a'; MAX_TOKEN_BYTES]].concat();
+        let over = [&b"Bearer "[..], &[b'a'; MAX_TOKEN_BYTES + 1]].concat();
+        let longest = "a".repeat(MAX_TOKEN_BYTES);
         for (name, values, want) in [
             ("none", &[][..], Nothing),
             ("plain", &[&b"Bearer a.b-c_d~e+f/g=="[..]], Token("a.b-c_d~e+f/g==")),

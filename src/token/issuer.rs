@@ -49,6 +49,7 @@ pub struct Tokens(Arc<Inner>);
 
 struct Inner {
     codec: TokenCodec,
+    store: Arc<dyn TokenStore>,
     refresh: RefreshTokens,
     revocations: Revocations,
     policy: TokenPolicy,
@@ -69,8 +70,8 @@ impl Tokens {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let policy = policy.check()?;
-        let refresh = RefreshTokens::new(store, policy);
-        Ok(Self(Arc::new(Inner { codec, refresh, revocations, policy, clock })))
+        let refresh = RefreshTokens::new(Arc::clone(&store), policy);
+        Ok(Self(Arc::new(Inner { codec, store, refresh, revocations, policy, clock })))
     }
 
     /// Starts a family for a user who has just proved who they are.
@@ -152,6 +153,16 @@ impl Tokens {
         below: Epoch,
     ) -> Result<()> {
         self.revoke(tenant, RevocationTarget::Subject { subject: subject.clone(), kinds, below }).await
+    }
+
+    /// Forgets what can have no effect any more: families past their absolute expiry, sealed successors past their grace,
+    /// old entries of the feed. Returns how many records went. Call it now and then; once an hour is plenty.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store fails with.
+    pub async fn purge(&self) -> Result<u64> {
+        self.0.store.purge(self.0.clock.now()).await
     }
 
     /// The floor known for a subject's access tokens.

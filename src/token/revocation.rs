@@ -129,6 +129,9 @@ impl RevocationView {
 
     /// Takes note of a revocation; binds at once.
     pub fn apply(&self, revocation: &Revocation) {
+        if revocation.keep_until < self.clock.now() {
+            return;
+        }
         let tenant = &revocation.tenant;
         match &revocation.target {
             RevocationTarget::Token(id) => {
@@ -329,7 +332,11 @@ async fn follow(store: Arc<dyn TokenStore>, view: Weak<RevocationView>, mut stop
             () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
         let Some(view) = view.upgrade() else { return };
-        match view.refresh(&*store).await {
+        let heard = tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            heard = view.refresh(&*store) => heard,
+        };
+        match heard {
             Ok(()) => failing = false,
             Err(cause) if !failing => {
                 failing = true;

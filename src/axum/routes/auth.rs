@@ -33,13 +33,13 @@ pub(super) async fn register(
         profile.insert("full_name".to_owned(), name.into());
     }
     let registration = Registration::new(body.username, body.email, body.password).with_profile(profile);
-    let user = auth.accounts.register(&auth.tenant, registration).await.map_err(refused)?;
+    let user = to_the_end(async move { auth.accounts.register(&auth.tenant, registration).await }).await?;
     Ok(no_store(Json(UserView::from(user))))
 }
 
 pub(super) async fn login(State(auth): State<Arc<Auth>>, body: LoginBody) -> Result<TokensView, Rejection> {
-    let signed_in =
-        auth.accounts.sign_in(&auth.tenant, &body.identifier, body.password).await.map_err(refused)?;
+    let sign_in = async move { auth.accounts.sign_in(&auth.tenant, &body.identifier, body.password).await };
+    let signed_in = to_the_end(sign_in).await?;
     Ok(TokensView(signed_in.tokens))
 }
 
@@ -47,7 +47,8 @@ pub(super) async fn refresh(
     State(auth): State<Arc<Auth>>,
     StrictJson(body): StrictJson<RefreshBody>,
 ) -> Result<TokensView, Rejection> {
-    let signed_in = auth.accounts.refresh(&auth.tenant, &body.refresh_token).await.map_err(refused)?;
+    let refresh = async move { auth.accounts.refresh(&auth.tenant, &body.refresh_token).await };
+    let signed_in = to_the_end(refresh).await?;
     Ok(TokensView(signed_in.tokens))
 }
 
@@ -56,17 +57,22 @@ pub(super) async fn logout(
     principal: Principal,
     LogoutBodyOrNothing(body): LogoutBodyOrNothing,
 ) -> Result<Response, Rejection> {
-    let subject = subject(&principal)?;
+    let subject = subject(&principal)?.clone();
     let LogoutBody { refresh_token, everywhere } = body;
-    if let Some(refresh_token) = refresh_token {
-        auth.accounts.sign_out_refresh(&auth.tenant, subject, &refresh_token).await.map_err(refused)?;
-    }
-    if let Some(family) = principal.family() {
-        auth.accounts.sign_out(&auth.tenant, subject, family).await.map_err(refused)?;
-    }
-    if everywhere {
-        auth.accounts.sign_out_everywhere(&auth.tenant, subject).await.map_err(refused)?;
-    }
+    to_the_end(async move {
+        let Auth { accounts, tenant } = &*auth;
+        if let Some(refresh_token) = refresh_token {
+            accounts.sign_out_refresh(tenant, &subject, &refresh_token).await?;
+        }
+        if let Some(family) = principal.family() {
+            accounts.sign_out(tenant, &subject, family).await?;
+        }
+        if everywhere {
+            accounts.sign_out_everywhere(tenant, &subject).await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(no_store(Json(json!({ "signed_out": true }))))
 }
 
@@ -80,9 +86,23 @@ pub(super) async fn change_password(
     principal: Principal,
     StrictJson(body): StrictJson<ChangePasswordBody>,
 ) -> Result<TokensView, Rejection> {
+    let subject = subject(&principal)?.clone();
     let (current, new) = (body.current_password, body.new_password);
-    let changed = auth.accounts.change_password(&auth.tenant, subject(&principal)?, current, new).await;
-    Ok(TokensView(changed.map_err(refused)?.tokens))
+    let change = async move { auth.accounts.change_password(&auth.tenant, &subject, current, new).await };
+    Ok(TokensView(to_the_end(change).await?.tokens))
+}
+
+/// Runs an operation to its end even if the client hangs up: what was begun is finished and audited.
+async fn to_the_end<T: Send + 'static>(
+    operation: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+) -> Result<T, Rejection> {
+    match tokio::spawn(operation).await {
+        Ok(result) => result.map_err(refused),
+        Err(cause) => {
+            tracing::error!(error = %cause, "an account operation did not end");
+            Err(RejectionCode::Internal.into())
+        }
+    }
 }
 
 fn subject(principal: &Principal) -> Result<&Subject, Rejection> {
