@@ -1,6 +1,7 @@
 //! One named test for each known class of attack.
 
 mod enumeration;
+mod hang_up;
 mod layers;
 mod outage;
 mod passwords;
