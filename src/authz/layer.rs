@@ -17,7 +17,7 @@ use crate::error::ConfigError;
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
-use crate::wire::{Admission, Decided, Identity, ReadyService, refused};
+use crate::wire::{Admission, Decided, Identity, ReadyService, refused, whole_path};
 
 /// Lets a request through if its [`Principal`] satisfies a [`Rule`].
 ///
@@ -144,7 +144,8 @@ fn admit(guard: &Arc<Guard>, parts: &Parts) -> Admission {
         );
         return Admission::Ready(Err(Rejection::new(RejectionCode::Internal)));
     };
-    let request = AccessRequest::new(principal, &guard.roles, parts.method.as_str(), parts.uri.path());
+    let path = whole_path(parts).unwrap_or(parts.uri.path());
+    let request = AccessRequest::new(principal, &guard.roles, parts.method.as_str(), path);
     let explain = |guard: &Guard, why| refused(why, &guard.rule, &guard.challenge, guard.bearer.as_deref());
     match authorize(&request.with_context(&parts.extensions), &guard.rule) {
         Verdict::Ready(answer) => {

@@ -8,7 +8,8 @@ use crate::principal::Principal;
 
 /// May this principal do this to that, here and now?
 ///
-/// In the layers the action is the HTTP method and the resource the path; code that asks on its own uses its own words.
+/// In the layers the action is the HTTP method and the resource the whole path, with whatever prefix a router took off;
+/// code that asks on its own uses its own words.
 #[derive(Clone, Copy)]
 pub struct AccessRequest<'a> {
     principal: &'a Principal,

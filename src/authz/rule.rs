@@ -80,6 +80,11 @@ impl Rule {
         }
     }
 
+    /// Whether a policy decides, which alone looks at what is asked for.
+    pub(crate) fn is_policy(&self) -> bool {
+        matches!(self.0, Kind::Policy(_))
+    }
+
     /// The scope a token would need, for the challenge of a refusal.
     pub(crate) fn needed_scope(&self) -> Option<&str> {
         match &self.0 {

@@ -133,3 +133,72 @@ fn read_key(purpose: KeyPurpose, form: KeyForm) -> Result<Key, ConfigError> {
 fn bad(problem: &'static str, cure: &'static str) -> ConfigError {
     ConfigError::new("key file", problem, cure)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::StaticKeys;
+
+    fn rings() -> Vec<Keyring> {
+        let hmac = Key::generate(Algorithm::Hs256).unwrap();
+        vec![
+            Keyring::new(hmac).unwrap().with_accepted(Key::generate(Algorithm::Hs256).unwrap()).unwrap(),
+            Keyring::new(Key::generate_sealing().unwrap()).unwrap(),
+        ]
+    }
+
+    fn ids(rings: &[Keyring]) -> Vec<KeyId> {
+        rings.iter().flat_map(Keyring::ids).cloned().collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let rings = rings();
+        let text = write(&rings.iter().cloned().map(Arc::new).collect::<Vec<_>>());
+        assert_eq!(ids(&read(&text).unwrap()), ids(&rings));
+    }
+
+    #[cfg(feature = "aws-lc")]
+    #[test]
+    fn key_pairs_are_read_back_and_sign_alike() {
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Ps256] {
+            let key = Key::generate(algorithm).unwrap().with_id(KeyId::parse("named").unwrap());
+            let old = Key::generate(Algorithm::Es256).unwrap();
+            let public = Key::verify_only_from_jwk(&old.public_jwk().unwrap().into()).unwrap();
+            let ring = Keyring::new(key.clone()).unwrap().with_accepted(public).unwrap();
+            let again = read(&write(&[Arc::new(ring)])).unwrap().remove(0);
+            assert_eq!(again.primary().public_jwk(), key.public_jwk(), "{algorithm}");
+            assert!(again.primary().is_private(), "{algorithm}");
+            assert!(!again.find(old.id().as_str()).unwrap().is_private(), "{algorithm}");
+            let mut signed = Vec::new();
+            again.primary().signature().unwrap().1.sign(b"m", &mut signed).unwrap();
+            assert!(key.signature().unwrap().1.verify(b"m", &signed), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_read_and_nothing_is_quoted() {
+        let good = write(&rings().into_iter().map(Arc::new).collect::<Vec<_>>());
+        let good = good.expose_secret();
+        for (name, bad) in [
+            ("empty", String::new()),
+            ("cut", good[..good.len() - 1].to_owned()),
+            ("another member", good.replacen("\"rings\"", "\"x\":1,\"rings\"", 1)),
+            ("another algorithm", good.replacen("HS256", "HS512", 1)),
+            ("algorithm of a key pair", good.replacen("HS256", "EdDSA", 1)),
+            ("another purpose", good.replacen("token_signing", "sealing", 1)),
+            ("unknown purpose", good.replacen("token_signing", "canary", 1)),
+            ("empty ring", r#"{"rings":[{"purpose":"sealing","keys":[]}]}"#.to_owned()),
+            (
+                "weak secret",
+                format!(
+                    r#"{{"rings":[{{"purpose":"token_signing","keys":[{{"kid":"canary","alg":"HS256","private":"{}"}}]}}]}}"#,
+                    URL_SAFE_NO_PAD.encode([7; 32])
+                ),
+            ),
+        ] {
+            let error = StaticKeys::from_private_json(&bad.into()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{name}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::authn::Authentication;
 use crate::authz::{AccessRequest, Lookup, Rule, Verdict, authorize};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{Admission, Identity, refused};
+use crate::wire::{Admission, Identity, refused, whole_path};
 
 impl Gate {
     /// The rule for a request, from the access map.
@@ -41,13 +41,13 @@ impl Gate {
         match self.0.schemes.authenticate(parts) {
             Authentication::Ready(Err(rejection)) => Admission::Ready(Err(rejection)),
             Authentication::Ready(Ok(principal)) => {
-                self.judge(principal, parts.method.as_str(), parts.uri.path(), &parts.extensions, rule)
+                self.judge(principal, parts.method.as_str(), asked_for(parts, rule), &parts.extensions, rule)
             }
             Authentication::Pending(future) => {
                 // Nothing of a request can be borrowed while waiting.
                 let (gate, rule) = (self.clone(), rule.clone());
-                let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-                let extensions = parts.extensions.clone();
+                let (method, path) = (parts.method.clone(), asked_for(parts, &rule).to_owned());
+                let extensions = if rule.is_policy() { parts.extensions.clone() } else { Extensions::new() };
                 Admission::Pending(Box::pin(async move {
                     let principal = future.await?;
                     match gate.judge(principal, method.as_str(), &path, &extensions, &rule) {
@@ -99,6 +99,12 @@ impl Gate {
     }
 }
 
+/// The path as a policy sees it; nothing else reads it.
+fn asked_for<'a>(parts: &'a Parts, rule: &Rule) -> &'a str {
+    let path = if rule.is_policy() { whole_path(parts) } else { None };
+    path.unwrap_or(parts.uri.path())
+}
+
 /// By what a rule is looked up.
 #[derive(Clone, Copy)]
 enum Route<'a> {
@@ -107,30 +113,16 @@ enum Route<'a> {
     Matched(&'a str),
     /// No router said anything.
     Path(&'a str),
-    /// The path was rewritten on the way here, so what was asked for and what would be served may differ.
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum keeps the original"))]
+    /// The path was rewritten on the way here.
     Unclear,
 }
 
 impl<'a> Route<'a> {
-    #[cfg(feature = "axum")]
     fn of(parts: &'a Parts) -> Self {
-        use ::axum::extract::{MatchedPath, OriginalUri};
-
-        if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+        #[cfg(feature = "axum")]
+        if let Some(matched) = parts.extensions.get::<::axum::extract::MatchedPath>() {
             return Self::Matched(matched.as_str());
         }
-        let path = parts.uri.path();
-        match parts.extensions.get::<OriginalUri>().map(|original| original.0.path()) {
-            None => Self::Path(path),
-            // `nest` takes its prefix off the path; the map holds whole paths.
-            Some(original) if original.ends_with(path) || path == "/" => Self::Path(original),
-            Some(_) => Self::Unclear,
-        }
-    }
-
-    #[cfg(not(feature = "axum"))]
-    fn of(parts: &'a Parts) -> Self {
-        Self::Path(parts.uri.path())
+        whole_path(parts).map_or(Self::Unclear, Self::Path)
     }
 }

@@ -18,6 +18,7 @@ mod policy;
 mod read;
 mod refresh;
 mod revocation;
+mod strict;
 mod verify;
 
 pub use access::AccessTokens;

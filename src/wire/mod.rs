@@ -2,6 +2,7 @@
 
 mod admission;
 mod future;
+mod path;
 mod refuse;
 
 use admission::AdmissionFuture;
@@ -9,4 +10,5 @@ pub(crate) use admission::{Admission, Identity};
 #[cfg(feature = "axum")]
 pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService};
+pub(crate) use path::whole_path;
 pub(crate) use refuse::{refuse, refused};

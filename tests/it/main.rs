@@ -14,6 +14,7 @@
 mod attacks;
 mod floors;
 mod gate;
+mod interop;
 mod layers;
 mod password_interop;
 mod stores;

@@ -321,6 +321,8 @@ async fn nothing_of_who_or_what_was_presented_is_logged() {
         .with_span_events(FmtSpan::FULL)
         .with_writer(move || writer.clone())
         .finish();
+    // With a single dispatcher, tracing caches "nobody listens" for whatever another test's thread logs first.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 
     #[derive(serde::Deserialize)]

@@ -2,6 +2,7 @@
 
 mod enumeration;
 mod hang_up;
+mod jwt;
 mod layers;
 mod outage;
 mod passwords;

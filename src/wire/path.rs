@@ -1,0 +1,25 @@
+//! What was asked for, whatever a router took off it.
+
+use http::request::Parts;
+
+/// The whole path of the request. `None` if it was rewritten on the way here by more than a prefix, so that what was
+/// asked for and what would be served may differ.
+pub(crate) fn whole_path(parts: &Parts) -> Option<&str> {
+    let path = parts.uri.path();
+    match original_path(parts) {
+        None => Some(path),
+        // axum's `nest` takes its prefix off the path for everything inside.
+        Some(original) if original.ends_with(path) || path == "/" => Some(original),
+        Some(_) => None,
+    }
+}
+
+#[cfg(feature = "axum")]
+fn original_path(parts: &Parts) -> Option<&str> {
+    parts.extensions.get::<::axum::extract::OriginalUri>().map(|original| original.0.path())
+}
+
+#[cfg(not(feature = "axum"))]
+fn original_path(_: &Parts) -> Option<&str> {
+    None
+}
