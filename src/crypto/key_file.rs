@@ -59,9 +59,12 @@ pub(super) fn write(rings: &[Arc<Keyring>]) -> SecretString {
         keys: ring.keys().map(key_form).collect(),
     });
     let form = FileForm { rings: rings.collect() };
-    // Text can't fail to be written as JSON; the fallback reads back as an error.
-    let text = Zeroizing::new(serde_json::to_string(&form).unwrap_or_default());
-    SecretString::from(text.as_str())
+    // Room for some RSA keys, so that the text does not grow and leave halves of itself behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(32 * 1024));
+    // Text can't fail to be written as JSON; if it did, what is left reads back as an error.
+    let _ = serde_json::to_writer(&mut *bytes, &form);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    SecretString::from(text)
 }
 
 fn key_form(key: &Key) -> KeyForm {

@@ -12,7 +12,8 @@
 //! | [`Rs256`](Algorithm::Rs256) | no | 2048 to 4096 bits | feature `aws-lc` or `rust-crypto` |
 //! | [`Hs256`](Algorithm::Hs256) | yes | yes | nothing |
 //!
-//! With both features on, AWS-LC is used; what is accepted and refused is the same with either.
+//! With both features on, AWS-LC is used; signatures that one backend accepts or refuses, so does the other. The
+//! portable one doesn't generate RSA keys, and signs with them slowly.
 //!
 //! ```
 //! use portcullis::crypto::{Algorithm, Key, Keyring};

@@ -129,7 +129,7 @@ fn seal_with_nonce(
 }
 
 fn cipher(key: &SymmetricKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&key.0.into())
+    XChaCha20Poly1305::new((&key.0).into())
 }
 
 /// The version is authenticated with the rest, so a later one can't be passed off as this one.
