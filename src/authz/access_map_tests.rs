@@ -1,0 +1,106 @@
+use super::*;
+use crate::authz::Role;
+
+fn roles() -> RoleModel {
+    RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap()
+}
+
+#[test]
+fn what_cannot_be_built() {
+    let get = |pattern: &str| (Method::GET, pattern.to_owned(), Rule::public());
+    let rule = |rule| vec![(Method::GET, "/a".to_owned(), rule)];
+    for (name, entries, want) in [
+        ("twice", vec![get("/a"), get("/a")], "GET /a: appears twice"),
+        ("names", vec![get("/a/{id}"), get("/a/{other}")], "GET /a/{other}: matches the same paths"),
+        ("catch-all", vec![get("/{*rest}/a")], "GET /{*rest}/a: is not a pattern"),
+        ("suffix", vec![get("/{id}.json")], "GET /{id}.json: has a parameter"),
+        ("no slash", vec![get("a")], "GET a: is not a canonical path"),
+        ("empty", vec![get("")], "GET : is not a canonical path"),
+        ("old parameter", vec![get("/:id")], "GET /:id: has a segment that starts"),
+        ("old wildcard", vec![get("/*rest")], "GET /*rest: has a segment that starts"),
+        ("open brace", vec![get("/{id")], "GET /{id: has a parameter"),
+        ("close brace", vec![get("/id}")], "GET /id}: is not a pattern"),
+        ("escaped brace", vec![get("/{{id}}")], "GET /{{id}}: has an escaped brace"),
+        ("empty name", vec![get("/{}")], "GET /{}: has a parameter"),
+        ("two in one", vec![get("/{a}{b}")], "GET /{a}{b}: has a parameter"),
+        ("same name", vec![get("/{a}/{a}")], "GET /{a}/{a}: has two parameters"),
+        ("private name", vec![get("/{*__private__axum_nest_tail_param}")], "GET /{*__private__axum"),
+        ("query", vec![get("/a?b=c")], "GET /a?b=c: has a character"),
+        ("space", vec![get("/a b")], "GET /a b: has a character"),
+        ("not ASCII", vec![get("/\u{e4}")], "GET /\u{e4}: has a character"),
+        ("empty segment", vec![get("/a//b")], "GET /a//b: is not a canonical path"),
+        ("dots", vec![get("/a/../b")], "GET /a/../b: is not a canonical path"),
+        ("encoded letter", vec![get("/%61")], "GET /%61: is not a canonical path"),
+        ("unknown role", rule(Rule::role("admin")), "GET /a: its rule cannot be satisfied: role `admin`"),
+        ("unknown permission", rule(Rule::permission("tasks:reed")), "GET /a: its rule"),
+        ("wildcard asked", rule(Rule::permission("tasks:*")), "GET /a: its rule"),
+    ] {
+        let mut builder = AccessMap::builder();
+        for (method, pattern, rule) in entries {
+            builder = builder.add(method, pattern, rule);
+        }
+        let error = builder.build(&roles()).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{name}: {error}");
+    }
+}
+
+#[test]
+fn lookups() {
+    let map = AccessMap::builder()
+        .add(Method::GET, "/tasks", Rule::public())
+        .add(Method::POST, "/tasks", Rule::authenticated())
+        .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+        .add(Method::GET, "/tasks/mine", Rule::role("user"))
+        .add(Method::HEAD, "/tasks/mine", Rule::public())
+        .add(Method::DELETE, "/files/{*rest}", Rule::anyone())
+        .build(&roles())
+        .unwrap();
+    for (method, path, want) in [
+        ("GET", "/tasks", "public"),
+        ("HEAD", "/tasks", "public"),
+        ("POST", "/tasks", "authenticated"),
+        ("PUT", "/tasks", "405 GET, HEAD, POST"),
+        ("get", "/tasks", "405 GET, HEAD, POST"),
+        ("GET", "/tasks/", "none"),
+        ("GET", "/tasks/42", "permission tasks:read"),
+        ("GET", "/tasks/a%20b", "permission tasks:read"),
+        ("GET", "/tasks/%C3%A4", "permission tasks:read"),
+        ("GET", "/tasks/mine", "role user"),
+        ("HEAD", "/tasks/mine", "public"),
+        ("DELETE", "/files/a/b", "anyone"),
+        ("HEAD", "/files/a/b", "405 DELETE"),
+        ("DELETE", "/files/a/../b", "none"),
+        ("DELETE", "/files/a/%2E%2E/b", "none"),
+        ("DELETE", "/files/a%2Fb", "none"),
+        ("DELETE", "/files/a%2fb", "none"),
+        ("DELETE", "/files/a%00", "none"),
+        ("DELETE", "/files/a%5C", "none"),
+        ("DELETE", "/files/a%", "none"),
+        ("DELETE", "/files/a%4", "none"),
+        ("DELETE", "/files//b", "none"),
+        ("GET", "//tasks", "none"),
+        ("GET", "/TASKS", "none"),
+        ("GET", "/t%61sks", "none"),
+        ("GET", "", "none"),
+        ("GET", "*", "none"),
+    ] {
+        let got = match map.lookup_path(&method.parse().unwrap(), path) {
+            Lookup::Rule(rule) => rule.to_string(),
+            Lookup::MethodNotAllowed { allow } => format!("405 {allow}"),
+            Lookup::Unmapped => "none".to_owned(),
+        };
+        assert_eq!(got, want, "{method} {path}");
+    }
+    assert!(matches!(map.lookup_pattern(&Method::GET, "/tasks/{id}"), Lookup::Rule(_)));
+    assert!(matches!(map.lookup_pattern(&Method::GET, "/tasks/{other}"), Lookup::Unmapped));
+}
+
+#[test]
+fn the_table_prints() {
+    let map = AccessMap::builder()
+        .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+        .add(Method::DELETE, "/x", Rule::public())
+        .build(&roles())
+        .unwrap();
+    assert_eq!(map.to_string(), "GET     /tasks/{id}  permission tasks:read\nDELETE  /x           public\n");
+}
