@@ -6,7 +6,21 @@
 //! | the operator, in the log | [`Error`] | the whole chain of causes |
 //! | the client, on the wire | [`Rejection`](crate::rejection::Rejection) | a stable code |
 //!
-//! No conversion leads from the second to the third that could carry text along.
+//! No conversion leads from the second to the third that could carry text along: only the [`ErrorKind`] decides what a
+//! client sees. What is [temporary](Error::is_temporary) is 503, anything else 500. So log the error where you drop it,
+//! with its sources; `Display` shows the outermost message alone.
+//!
+//! An implementation of one of our traits makes errors like this one:
+//!
+//! ```
+//! use portcullis::error::{Error, ErrorKind};
+//! use std::error::Error as _;
+//!
+//! let cause = std::io::Error::other("connection refused");
+//! let error = Error::new(ErrorKind::Unavailable, "the user store cannot be reached").with_source(cause);
+//! assert!(error.is_temporary());
+//! assert_eq!(error.source().unwrap().to_string(), "connection refused");
+//! ```
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -1,8 +1,19 @@
 //! Identifiers. Public, printable, never secret: knowing one opens nothing.
 //!
 //! An identifier is 1 to 128 bytes of ASCII letters, digits and `-_.:@+/`, so it can stand in a store key, a log
-//! line, a URL path segment after encoding, and a JWT without escaping. Parsing is the only way in; a value that
-//! exists is valid.
+//! line, a URL path segment after encoding, and a JWT without escaping. Parsing and minting are the only ways in; a
+//! value that exists is valid. Two identifiers are the same if their bytes are: there is no folding of case.
+//!
+//! ```
+//! use portcullis::Subject;
+//! use portcullis::id::InvalidId;
+//!
+//! let yours = Subject::parse("employee:4711").unwrap();
+//! let fresh = Subject::mint()?;
+//! assert_ne!(yours, fresh);
+//! assert_eq!(Subject::parse("4711'; --"), Err(InvalidId::Character));
+//! # Ok::<(), portcullis::Error>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,128 @@
-//! Embeddable security for tower services.
+//! Embeddable security for tower services: who is asking, what they may do, and a trail of what happened, over
+//! storage of your own.
+//!
+//! Without configuring more than a store, keys and names you get sign-in with Argon2id off the async workers; access
+//! tokens that are checked strictly, without a store call, and die within a second of what ends them; refresh tokens
+//! that rotate and betray a thief; routes that are denied until a rule opens them; refusals that tell a client a stable
+//! code and nothing else; and an audit event for each change. What is missing or contradicts itself is an error at
+//! start-up. An outage is 503 and denies. The crate contains no unsafe code.
+//!
+//! # One protected service
+//!
+//! No framework, nothing but memory; `examples/quickstart.rs` is a longer form, and [`axum`] has routes that carry their
+//! rules.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use http::{Method, Request, Response};
+//! use portcullis::account::{Accounts, Registration};
+//! use portcullis::audit::MemorySink;
+//! use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
+//! use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+//! use portcullis::gate::Gate;
+//! use portcullis::store::MemoryStore;
+//! use portcullis::{Principal, TenantId};
+//! use secrecy::ExposeSecret;
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let accounts = Accounts::builder()
+//!     .with_store(Arc::new(MemoryStore::new()))
+//!     .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+//!     .with_audit(Arc::new(MemorySink::default()))
+//!     .with_issuer("https://id.example")
+//!     .with_audience("https://api.example")
+//!     .with_default_roles(["user"])
+//!     .build()
+//!     .await?;
+//! let gate = Gate::builder()
+//!     .with_accounts(accounts.clone())
+//!     .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?)
+//!     .with_access_map(AccessMap::builder().add(Method::GET, "/tasks", Rule::permission("tasks:read")))
+//!     .build()
+//!     .await?;
+//!
+//! // Your service. Behind the gate it finds out who is asking in the request's extensions.
+//! let service = gate.layer().layer(service_fn(async |request: Request<()>| {
+//!     let who = request.extensions().get::<Principal>().and_then(Principal::subject);
+//!     Ok::<_, Infallible>(Response::new(Bytes::from(format!("the tasks of {}", who.unwrap()))))
+//! }));
+//!
+//! let password = || "correct horse battery staple".to_owned().into();
+//! let ada = Registration::new("ada", "ada@example.com", password());
+//! accounts.register(&TenantId::default(), ada).await?;
+//! let tokens = accounts.sign_in(&TenantId::default(), "ada", password()).await?.tokens;
+//!
+//! let bearer = format!("Bearer {}", tokens.access_token.expose_secret());
+//! let request = Request::get("/tasks").header("authorization", bearer).body(())?;
+//! assert_eq!(service.clone().oneshot(request).await?.status(), 200);
+//! assert_eq!(service.clone().oneshot(Request::get("/tasks").body(())?).await?.status(), 401);
+//! // What has no rule isn't there.
+//! assert_eq!(service.oneshot(Request::get("/secrets").body(())?).await?.status(), 404);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! # Where to read on
+//!
+//! In this order, each page rests on those before it:
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`gate`] | what happens to a request, from the first byte of its path to the handler |
+//! | [`authn`] | who is asking: schemes, challenges, the bearer token |
+//! | [`principal`] | who that is: [`Principal`], roles, how and when they proved it |
+//! | [`authz`] | what they may do: permissions, roles, rules, policies |
+//! | [`rejection`], [`render`] | what a client is told, and in which form |
+//! | [`account`] | registering, signing in, changing and ending accounts |
+//! | [`token`] | access tokens, refresh families, revocation |
+//! | [`password`] | hashing, and the policy for new passwords |
+//! | [`crypto`] | keys, keyrings, sealing |
+//! | [`store`], [`backend`] | the storage ports, the suite that checks an implementation, and stores over databases |
+//! | [`audit`] | what happened, for the operator |
+//! | [`axum`] | the adapter: routes with their rules, extractors, ready-made endpoints |
+//! | [`error`], [`id`], [`secret`], [`time`] | the words the others are written in |
+//!
+//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`gate`]) need tower
+//! and nothing else. Futures that wait need a tokio runtime.
+//!
+//! # Features
+//!
+//! A feature adds a dependency and changes no behaviour.
+//!
+//! | feature | adds | dependency | default? |
+//! |---|---|---|---|
+//! | `aws-lc` | signatures by AWS-LC: EdDSA, ES256, PS256, verification of RS256; needs a C compiler | `aws-lc-rs` | yes |
+//! | `rust-crypto` | the same in pure Rust, with PS256 keys imported rather than generated | `ed25519-dalek`, `p256`, and `rsa` through `jsonwebtoken` | no |
+//! | `axum` | [`axum`]: `gate.router()`, extractors, endpoints, for axum 0.8 | `axum` | no |
+//! | `sqlite` | [`backend::sqlite`]: users, tokens and audit in an embedded database; needs a C compiler | `sqlx` | no |
+//! | `test-util` | [`store::conformance`], [`store::fault`], fast password parameters for tests | | no |
+//! | `full` | all of these but `test-util` | | no |
+//!
+//! Without `aws-lc` and `rust-crypto` tokens are signed with HS256 only.
+//!
+//! # Limits
+//!
+//! This is the first version. It does not
+//!
+//! - limit how often an address or an account may try: sign-in is bounded in memory and CPU, not in number. Put a limit
+//!   in front;
+//! - set security headers, answer CORS preflights, check origins, rewrite paths, or bound bodies other than
+//!   [`axum::StrictJson`]'s;
+//! - know sessions in cookies, and so no CSRF protection, which bearer tokens don't need;
+//! - know second factors, passkeys, API keys, password reset and mailed links, or other identity providers;
+//! - encrypt fields of yours at rest: [`crypto::seal`] is a tool for it, not a service with key rotation;
+//! - ask a [`KeyProvider`](crypto::KeyProvider) for keys again after start-up:
+//!   [`TokenCodec::replace_keyring`](token::TokenCodec::replace_keyring) changes them;
+//! - serve more than one tenant per gate, although every key of a store carries one;
+//! - record requests refused by a rule in the audit trail. The [`Rejection`] in the response's extensions tells an outer
+//!   layer of yours;
+//! - delete expired records by itself: call [`TokenStore::purge`](store::TokenStore::purge) from time to time;
+//! - come with stores other than memory and SQLite.
+//!
+//! `SECURITY.md` says what is defended against at each boundary, `DESIGN.md` why things are as they are.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests say what went wrong by panicking"))]

@@ -1,4 +1,23 @@
 //! Who acts: [`Principal`], how it proved itself, and [`Verified`], the mark of a value that was checked.
+//!
+//! A principal is what authentication leaves behind and everything further in goes by: tenant, subject, roles, the
+//! scopes its token is limited to, and how and when it proved itself. It is trusted, so only the layers make one from a
+//! request; a service of yours that makes one vouches for it.
+//!
+//! ```
+//! use portcullis::principal::{Assurance, AuthMethod, Principal, Verified};
+//! use portcullis::{Subject, TenantId};
+//!
+//! let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap())
+//!     .with_auth_methods([AuthMethod::Password, AuthMethod::Otp]);
+//! assert_eq!(ada.assurance(), Some(Assurance::Aal2));
+//!
+//! // Code that needs the proof asks for it in its signature.
+//! fn greet(who: &Verified<Principal>) -> String {
+//!     format!("hello {}", who.subject().unwrap())
+//! }
+//! assert_eq!(greet(&Verified::vouch(ada)), "hello ada");
+//! ```
 
 use std::fmt;
 use std::sync::Arc;

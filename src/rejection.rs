@@ -3,6 +3,25 @@
 //! A rejection is a status, a stable code and the few facts a client needs to do better. It holds no text that
 //! came from an error or from the request, so nothing internal can reach the wire through it. It travels in the
 //! response's extensions too, where an outer layer sees which rule refused.
+//!
+//! | status | says | codes |
+//! |---|---|---|
+//! | 400, 413, 415 | the request could not be read | `malformed_request`, `body_too_large`, `unsupported_media_type` |
+//! | 401 | who are you? | `unauthenticated`, `token_expired`, `token_stale` (refresh), `sign_in_failed`, .. |
+//! | 403 | you may not | `forbidden`, `insufficient_scope` |
+//! | 404, 405 | nothing here that you may know of | `not_found`, `method_not_allowed` |
+//! | 409, 422 | change something and try again | `username_taken`, `email_taken`, `password_rejected`, `validation_failed` |
+//! | 503 | try the same again later | `unavailable`, `overloaded` |
+//!
+//! [`RejectionCode::ALL`] lists every one. Some belong to capabilities that this version has not got yet.
+//!
+//! ```
+//! use portcullis::rejection::{Reason, Rejection, RejectionCode};
+//!
+//! let too_short = Reason { field: "title", code: "too_short", limit: Some(1) };
+//! let rejection = Rejection::new(RejectionCode::ValidationFailed).with_reasons([too_short]);
+//! assert_eq!((rejection.status(), rejection.code().as_str()), (422, "validation_failed"));
+//! ```
 
 use std::fmt;
 use std::sync::Arc;

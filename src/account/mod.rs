@@ -8,6 +8,22 @@
 //!   and changes nothing.
 //! - A user is changed by compare-and-swap. Whoever loses the race reads again, decides again and tries again, at
 //!   most eight times; then the answer is 503.
+//! - What is done is audited before it is answered, failures too. If the audit sink fails, so does the operation, though
+//!   what it wrote stays written; see [`AccountsBuilder::with_audit`].
+//!
+//! | event | ends | lives on |
+//! |---|---|---|
+//! | sign-out | the access and refresh tokens of that sign-in | other sign-ins, API keys |
+//! | sign-out everywhere | all access and refresh tokens, all sessions | one-time tokens, API keys |
+//! | password changed by its owner | the same, and one-time tokens; the caller gets a new pair | API keys |
+//! | roles changed | access tokens; a refresh gives the new rights | all else |
+//! | disabled, deleted | everything | |
+//!
+//! What the client sees is [`AccountError::rejection`]: one 401 `sign_in_failed` and one 401 `refresh_invalid` for every
+//! reason there is, 409 for a name that is taken, 422 with reasons for what should be changed, 503 for an outage.
+//!
+//! Registration says that a name is taken, and so who has an account. Nothing here limits how often somebody may try:
+//! put a limit in front.
 //!
 //! ```
 //! use std::sync::Arc;

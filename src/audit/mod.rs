@@ -1,7 +1,13 @@
 //! What happened, for the operator: [`AuditEvent`], [`AuditSink`] and the [`Auditor`] that stands between.
 //!
-//! Event names are those of the OWASP Logging Vocabulary, verbatim. Failures are recorded as well as successes. A
-//! sink that fails says so; what happens then is an explicit [`OnFailure`] policy.
+//! 1. Event names are those of the OWASP Logging Vocabulary, verbatim, and failures are recorded as well as successes.
+//! 2. An event holds ids and codes of ours, never a secret and never what a client sent.
+//! 3. An operation is answered after its event was recorded. A sink that fails says so; what happens then is an explicit
+//!    [`OnFailure`] policy: by default the operation fails too, and the client sees 503.
+//!
+//! [`Accounts`](crate::account::Accounts) records what it does. Requests that a rule refuses are not recorded by this
+//! version: a layer of yours outside the gate finds the [`Rejection`](crate::Rejection) in the response's extensions.
+//! Whoever can write to where events are kept can change them: send them on, if that matters.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -14,6 +14,16 @@
 //!
 //! [`authorize`] is the one function that decides; the layers, the gate and code in handlers all call it.
 //!
+//! | the client | sees |
+//! |---|---|
+//! | has not proved who it is | 401 `unauthenticated`, with a challenge |
+//! | lacks the role or permission | 403 `forbidden` |
+//! | has it, but the scopes of its token don't cover it | 403 `insufficient_scope`, with a challenge that names the scope |
+//! | asks while a policy can't find out | 503 `unavailable` |
+//!
+//! A rule knows the route, not the row: whether *this* note is *this* user's is for the query that reads it, or for a
+//! policy that can find out.
+//!
 //! ```
 //! use portcullis::authz::{AccessRequest, Refused, Role, RoleModel, Rule, Verdict, authorize};
 //! use portcullis::{Principal, Subject, TenantId};

@@ -1,18 +1,42 @@
-//! The adapter for axum 0.8: [`GateRouter`], extractors, and responses for rejections.
+//! The adapter for axum 0.8: [`GateRouter`], extractors, ready-made endpoints, and responses for rejections.
 //!
-//! [`Gate::router`](crate::gate::Gate::router) takes route, handler and rule together, so none can be forgotten, and
-//! finishes into a [`GateService`], to which nothing can be added. What it has no rule for is 404.
+//! 1. [`Gate::router`](crate::gate::Gate::router) takes route, handler and rule together, so none can be forgotten.
+//!    [`finish`](GateRouter::finish) checks them all and closes the router into a [`GateService`], to which nothing can
+//!    be added.
+//! 2. What it has no route for is 404; a route that has other methods is 405 with `Allow`; a handler that panics is 500.
+//!    All of them are problems (RFC 9457), as the refusals of the rules are.
+//! 3. A handler that takes a [`Principal`](crate::Principal) gets somebody who has proved who they are, or is 401; with
+//!    `Option<Principal>` it gets `None` for anonymous. [`Claims`] reads the token's claims into a type of yours,
+//!    [`StrictJson`] a body.
+//! 4. A handler may return `Result<_, Rejection>`.
 //!
-//! ```no_run
+//! On a route with [`Rule::public`](crate::authz::Rule::public) there is no principal to take: that is a mistake of the
+//! application's, answered with 500 and explained in the log.
+//!
+//! [`Gate::layer`](crate::gate::Gate::layer) goes onto a router that is already there; its page says what it leaves out.
+//!
+//! ```
+//! use axum::body::Body;
 //! use axum::extract::Path;
-//! use http::Method;
+//! use http::{Method, Request};
 //! use portcullis::Principal;
 //! use portcullis::authz::{Role, RoleModel, Rule};
 //! use portcullis::gate::Gate;
+//! # use portcullis::principal::Verified;
+//! # use portcullis::token::{TokenRefusal, VerifyAccessToken};
+//! # use portcullis::{Subject, TenantId};
+//! use tower::ServiceExt;
+//! # struct Tokens;
+//! # impl VerifyAccessToken for Tokens {
+//! #     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
+//! #         let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap());
+//! #         if token == "ada" { Ok(Verified::vouch(ada.with_roles(["user"]))) } else { Err(TokenRefusal::Invalid) }
+//! #     }
+//! # }
 //!
-//! # async fn run(tokens: impl portcullis::token::VerifyAccessToken) -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let gate = Gate::builder()
-//!     .with_access_tokens(tokens)
+//!     .with_access_tokens(Tokens)
 //!     .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?)
 //!     .build()
 //!     .await?;
@@ -22,17 +46,20 @@
 //!     .route(
 //!         Method::GET,
 //!         "/tasks/{id}",
-//!         async |who: Principal, Path(id): Path<u32>| format!("task {id} of {:?}", who.subject()),
+//!         async |who: Principal, Path(id): Path<u32>| format!("task {id} of {}", who.subject().unwrap()),
 //!         Rule::permission("tasks:read"),
 //!     )
 //!     .finish()?;
+//! // Who may call what, as a table.
 //! println!("{}", service.access_map());
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8012").await?;
-//! axum::serve(listener, tower::make::Shared::new(service)).await?;
-//! # Ok(()) }
-//! ```
 //!
-//! [`Gate::layer`](crate::gate::Gate::layer) goes onto a router that is already there; its page says what it leaves out.
+//! // To serve it: `axum::serve(listener, tower::make::Shared::new(service)).await?`.
+//! let with_token = Request::get("/tasks/42").header("authorization", "Bearer ada").body(Body::empty())?;
+//! assert_eq!(service.clone().oneshot(with_token).await?.status(), 200);
+//! let without = Request::get("/tasks/42").body(Body::empty())?;
+//! assert_eq!(service.oneshot(without).await?.status(), 401);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
 
 mod extract;
 mod guarded;

@@ -1,4 +1,23 @@
-//! Stores over databases.
+//! Stores over databases: implementations of the [storage ports](crate::store) that come with the crate.
+//!
+//! | store | feature | keeps | for |
+//! |---|---|---|---|
+//! | `sqlite::SqliteStore` | `sqlite` | users, tokens, audit | one machine, any number of processes on it |
+//! | [`MemoryStore`](crate::store::MemoryStore) | none | users, tokens | tests and examples; gone with the process |
+//!
+//! Each passes the [conformance suite](crate::store). For another database implement the two traits yourself and run the
+//! suite over the result; `examples/custom_store.rs` does both.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use portcullis::store::{MemoryStore, TokenStore, UserStore};
+//!
+//! // Services hold ports, not stores: what stands behind them is decided once, where the application starts.
+//! let store = Arc::new(MemoryStore::new());
+//! let users: Arc<dyn UserStore> = store.clone();
+//! let tokens: Arc<dyn TokenStore> = store;
+//! # let _ = (users, tokens);
+//! ```
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

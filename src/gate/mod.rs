@@ -8,8 +8,15 @@
 //! 4. the rule decides ([`authz`](crate::authz)): 401 for somebody unknown, 403 for somebody known;
 //! 5. on to the handler, with the [`Principal`](crate::Principal) in the request's extensions.
 //!
-//! Nothing of the inner service runs before that stands. On this path the gate reads no clock, takes no lock, asks no
-//! store and boxes no future, unless a scheme or policy has to wait.
+//! Nothing of the inner service runs before that stands. For a request that is let in the gate asks no store, takes no
+//! lock and boxes no future, unless a scheme or policy has to wait.
+//!
+//! There are two ways to put a gate in front of an application. `gate.router()` (feature `axum`) takes route, handler and
+//! rule together. [`Gate::layer`] goes onto any service or router that is already there and looks the rule up in its
+//! access map; what it doesn't cover stands on its page.
+//!
+//! A path that is not in canonical form (`/t%61sks`, `//tasks`, `/a/../b`) has no rule where the gate goes by the path,
+//! because what stands behind it might read it differently.
 //!
 //! ```
 //! use std::convert::Infallible;

@@ -1,16 +1,4 @@
 //! Ready-made endpoints: register, sign in, refresh, sign out, who am I, change the password, public keys.
-//!
-//! | method and path below the prefix | rule | body | answer |
-//! |---|---|---|---|
-//! | `POST /register` | public | `{username, email, password, full_name?}` | 200 the user; 409; 422 with reasons |
-//! | `POST /login` | public | JSON or form `{username or email, password}` | 200 tokens; 401 |
-//! | `POST /refresh` | public | `{refresh_token}` | 200 tokens; 401 |
-//! | `POST /logout` | authenticated | `{refresh_token?, everywhere?}` or nothing | 200 |
-//! | `GET /me` | authenticated | | 200 the user |
-//! | `POST /password/change` | authenticated | `{current_password, new_password}` | 200 tokens; 422 with reasons |
-//!
-//! The form is that of OAuth 2.0's password grant (RFC 6749 section 4.3.2), which many API explorers send. Unknown and
-//! duplicate fields are refused: nobody sets a role by naming it. Every answer with a token says `no-store`.
 
 mod auth;
 mod body;
@@ -28,7 +16,35 @@ use crate::axum::Routes;
 use crate::id::TenantId;
 use crate::token::{Tokens, jwks};
 
-/// The endpoints of accounts; put them below a prefix with [`GateRouter::add_routes_at`](super::GateRouter::add_routes_at).
+/// The endpoints of accounts, to be put below a prefix such as `/api/auth` with
+/// [`GateRouter::add_routes_at`](super::GateRouter::add_routes_at).
+///
+/// | method and path below the prefix | rule | body | answer |
+/// |---|---|---|---|
+/// | `POST /register` | public | `{username, email, password, full_name?}` | 200 the user; 409; 422 with reasons |
+/// | `POST /login` | public | JSON or form `{username or email, password}` | 200 tokens; 401 |
+/// | `POST /refresh` | public | `{refresh_token}` | 200 tokens; 401 |
+/// | `POST /logout` | authenticated | `{refresh_token?, everywhere?}` or nothing | 200 |
+/// | `GET /me` | authenticated | | 200 the user |
+/// | `POST /password/change` | authenticated | `{current_password, new_password}` | 200 tokens; 422 with reasons |
+///
+/// The form is that of OAuth 2.0's password grant (RFC 6749 section 4.3.2), which many API explorers send. Unknown and
+/// duplicate fields are refused: nobody sets a role by naming it. Every answer says `no-store`.
+///
+/// `tenant` is the one new users belong to; pass the gate's, or its bearer tokens will not fit.
+///
+/// ```
+/// use portcullis::account::Accounts;
+/// use portcullis::axum::{GateService, account_routes, jwks_routes};
+/// use portcullis::{ConfigError, gate::Gate};
+///
+/// fn service(gate: &Gate, accounts: &Accounts) -> Result<GateService, ConfigError> {
+///     gate.router()
+///         .add_routes_at("/api/auth", account_routes(accounts, gate.tenant()))
+///         .add_routes(jwks_routes(accounts.tokens()))
+///         .finish()
+/// }
+/// ```
 pub fn account_routes<S: Clone + Send + Sync + 'static>(accounts: &Accounts, tenant: &TenantId) -> Routes<S> {
     let auth = Arc::new(auth::Auth { accounts: accounts.clone(), tenant: tenant.clone() });
     Routes::new()
@@ -41,7 +57,8 @@ pub fn account_routes<S: Clone + Send + Sync + 'static>(accounts: &Accounts, ten
         .with_state(auth)
 }
 
-/// The public keys at `/.well-known/jwks.json` (RFC 7517 section 5), for services that verify our tokens themselves.
+/// The public keys at `/.well-known/jwks.json` (RFC 7517 section 5), for services that verify our tokens themselves. A
+/// service that goes by them alone doesn't hear of revocations.
 pub fn jwks_routes<S: Clone + Send + Sync + 'static>(tokens: &Tokens) -> Routes<S> {
     let tokens = tokens.clone();
     let serve = move || async move {
