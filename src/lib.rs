@@ -161,3 +161,8 @@ pub use error::{ConfigError, Error};
 pub use id::{Subject, TenantId};
 pub use principal::Principal;
 pub use rejection::Rejection;
+
+/// The README's code is compiled as documentation is, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod cost;
 mod floors;
 mod gate;
 mod interop;
