@@ -64,7 +64,8 @@ pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
             let (accounts, user) = in_memory(algorithm).await;
             let token = issue(&accounts, &user).await.access_token;
             let authorization = format!("Bearer {}", token.expose_secret());
-            let call = Call { uri: "/tasks/42".parse().unwrap(), authorization: authorization.parse().unwrap() };
+            let call =
+                Call { uri: "/tasks/42".parse().unwrap(), authorization: authorization.parse().unwrap() };
 
             let closed = gate(&accounts).build().await.unwrap().router();
             let closed = closed.route(Method::GET, PATH, handler, Rule::role("user")).finish().unwrap();
@@ -77,7 +78,14 @@ pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
             route(criterion, runtime, table, "bare", &call, &plain.clone().with_state(()));
         }
         route(criterion, runtime, table, &format!("router-{algorithm}"), &call, &closed);
-        route(criterion, runtime, table, &format!("layer-{algorithm}"), &call, &plain.layer(layered).with_state(()));
+        route(
+            criterion,
+            runtime,
+            table,
+            &format!("layer-{algorithm}"),
+            &call,
+            &plain.layer(layered).with_state(()),
+        );
         runtime.block_on(accounts.tokens().revocations().shutdown());
     }
 }

@@ -50,7 +50,8 @@ impl AccountsBuilder {
         self
     }
 
-    /// Signs access tokens with keys from here.
+    /// Signs access tokens with keys from here. They are asked for once, by [`build`](Self::build); to change them later,
+    /// see [`TokenCodec::replace_keyring`].
     pub fn with_keys(mut self, keys: Arc<dyn KeyProvider>) -> Self {
         self.keys = Some(keys);
         self

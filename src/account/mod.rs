@@ -116,7 +116,7 @@ impl Accounts {
         Ok(self.0.users.list(tenant, page).await?)
     }
 
-    /// The tokens accounts are given.
+    /// What issues, refreshes and revokes the tokens.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.0.tokens

@@ -6,8 +6,7 @@
 //! 1. The first scheme that finds its credential decides alone. A bad credential is refused; no other scheme is tried.
 //! 2. An `Authorization` header that no scheme claims is refused with 401 `scheme_unsupported`.
 //! 3. A principal of another tenant meets 404.
-//! 4. Nothing presented: the anonymous [`Principal`](crate::Principal). Whether that is enough is for authorization
-//!    to say.
+//! 4. Nothing presented: the anonymous [`Principal`](crate::Principal). Whether that is enough is for authorization to say.
 //!
 //! The principal goes into the request's extensions, in place of any that was there. `Authorization` is marked sensitive,
 //! so that it does not appear in `Debug` output further in (RFC 9110 section 11.6.2).

@@ -13,6 +13,11 @@
 //! 3. Whatever the stored hash is - current, legacy, hostile, absent - a verification costs one computation
 //!    (ASVS 6.3.8), and the parameters inside a stored hash are checked before memory or time is spent on them.
 //! 4. A match tells whether the hash should be replaced by one with today's parameters.
+//! 5. At most so many are computed at once as there are permits, and so many wait as there are places. Beyond that callers
+//!    are turned away before any work is done.
+//!
+//! What the client sees: 422 `password_rejected` with the [reasons](PasswordPolicy) for a new password, 503 `overloaded`
+//! with `Retry-After` when the queue is full, and at sign-in nothing that tells a wrong password from a missing account.
 //!
 //! ```
 //! use portcullis::password::{Argon2Hasher, PasswordPolicy, Passwords, Verification};

@@ -35,7 +35,8 @@ impl Default for TokenPolicy {
 }
 
 impl TokenPolicy {
-    /// How long an access token is accepted. Revocation does not wait for it, rights read from elsewhere do.
+    /// How long an access token is accepted. Revocation here does not wait for it; a service that verifies tokens by the
+    /// public keys alone does.
     #[must_use]
     pub fn with_access_lifetime(self, access: Duration) -> Self {
         Self { access, ..self }

@@ -20,9 +20,12 @@ async fn the_bearer_path_makes_no_store_call() {
     let builder = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles);
     let gate = builder.with_access_map(rows()).build().await.unwrap();
     let handler = async || "done";
-    let router = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user")).finish().unwrap();
+    let router =
+        gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user")).finish().unwrap();
     let layer = gate.layer().layer(
-        axum::Router::new().route("/tasks/{id}", axum::routing::get(handler)).into_service::<axum::body::Body>(),
+        axum::Router::new()
+            .route("/tasks/{id}", axum::routing::get(handler))
+            .into_service::<axum::body::Body>(),
     );
 
     gate.shutdown().await;

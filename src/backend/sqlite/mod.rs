@@ -6,6 +6,9 @@
 //! 3. Write-ahead log with `synchronous = FULL`: what was answered survives `kill -9` and a power cut.
 //! 4. Values are bound, never formatted into SQL (ASVS 1.2.4). Keys compare byte for byte.
 //!
+//! A database that is locked for too long, full or gone is [`ErrorKind::Unavailable`], which clients see as 503. The file
+//! must not be on a network file system: the write-ahead log needs memory that all its processes share.
+//!
 //! Tables are prefixed `portcullis_` and migrations are recorded in `portcullis_migrations`, so the store can share a
 //! database with the application.
 //!

@@ -77,7 +77,7 @@ pub enum Operation {
 }
 
 /// How a call fails. The caller can't tell these apart: both are
-/// [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable).
+/// [`ErrorKind::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing was done.
