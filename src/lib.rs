@@ -119,7 +119,7 @@
 //! - serve more than one tenant per gate, although every key of a store carries one;
 //! - record requests refused by a rule in the audit trail. The [`Rejection`] in the response's extensions tells an outer
 //!   layer of yours;
-//! - delete expired records by itself: call [`TokenStore::purge`](store::TokenStore::purge) from time to time;
+//! - delete expired records by itself: call [`Tokens::purge`](token::Tokens::purge) from time to time;
 //! - come with stores other than memory and SQLite.
 //!
 //! `SECURITY.md` says what is defended against at each boundary, `DESIGN.md` why things are as they are.

@@ -13,7 +13,7 @@
 //!
 //! A caller sees an outcome for everything that is expected - a duplicate, a conflict, a token that was spent - and an
 //! [`Error`](crate::Error) for nothing but an outage or a defect; clients see 503 or 500 then. Nothing is deleted on its
-//! own: call [`TokenStore::purge`] from time to time.
+//! own: an application calls [`Tokens::purge`](crate::token::Tokens::purge) from time to time.
 //!
 //! [`MemoryStore`] is the reference implementation. [`conformance`] (feature `test-util`) is the suite it passes, and
 //! yours should.
