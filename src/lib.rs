@@ -1,11 +1,16 @@
 //! Embeddable security for tower services: who is asking, what they may do, and a trail of what happened, over
 //! storage of your own.
 //!
-//! Without configuring more than a store, keys and names you get sign-in with Argon2id off the async workers; access
-//! tokens that are checked strictly, without a store call, and die within a second of what ends them; refresh tokens
-//! that rotate and betray a thief; routes that are denied until a rule opens them; refusals that tell a client a stable
-//! code and nothing else; and an audit event for each change. What is missing or contradicts itself is an error at
-//! start-up. An outage is 503 and denies. The crate contains no unsafe code.
+//! With a store, keys and two names configured, and nothing else, you get
+//!
+//! - sign-in with Argon2id off the async workers, which costs and says the same whether an account exists or not;
+//! - access tokens that are read strictly, checked without a store call, and dead within a second of what ends them;
+//! - refresh tokens that rotate, and that end the sign-in when a copy of one is used;
+//! - routes that are denied until a rule opens them;
+//! - refusals that tell a client a stable code and nothing internal;
+//! - an audit event for every sign-in and every change, for failed sign-ins and for reused tokens.
+//!
+//! What is missing or contradicts itself is an error at start-up. An outage is 503 and denies. There is no unsafe code.
 //!
 //! # One protected service
 //!

@@ -8,8 +8,9 @@
 //!   and changes nothing.
 //! - A user is changed by compare-and-swap. Whoever loses the race reads again, decides again and tries again, at
 //!   most eight times; then the answer is 503.
-//! - What is done is audited before it is answered, failures too. If the audit sink fails, so does the operation, though
-//!   what it wrote stays written; see [`AccountsBuilder::with_audit`].
+//! - What is done is audited before it is answered; so are failed sign-ins, failed changes of a password and reused
+//!   tokens. If the audit sink fails, so does the operation, though what it wrote stays written; see
+//!   [`AccountsBuilder::with_audit`].
 //!
 //! | event | ends | lives on |
 //! |---|---|---|

@@ -1,6 +1,7 @@
 //! What happened, for the operator: [`AuditEvent`], [`AuditSink`] and the [`Auditor`] that stands between.
 //!
-//! 1. Event names are those of the OWASP Logging Vocabulary, verbatim, and failures are recorded as well as successes.
+//! 1. Event names are those of the OWASP Logging Vocabulary, verbatim. Failed sign-ins, failed changes of a password and
+//!    reused tokens are recorded as well as what succeeds.
 //! 2. An event holds ids and codes of ours, never a secret and never what a client sent.
 //! 3. An operation is answered after its event was recorded. A sink that fails says so; what happens then is an explicit
 //!    [`OnFailure`] policy: by default the operation fails too, and the client sees 503.
