@@ -10,7 +10,13 @@ use crate::principal::Epoch;
 use crate::store::user::{FederatedIdentity, LoginName, User, UserStatus};
 use crate::time::Timestamp;
 
+/// What nests deeper could be written, but not read back.
+const MAX_PROFILE_DEPTH: usize = 100;
+
 pub(super) fn user_to_json(user: &User) -> Result<String> {
+    if !user.profile.values().all(|value| nests_at_most(MAX_PROFILE_DEPTH, value)) {
+        return Err(Error::new(ErrorKind::Internal, "a profile nests too deep to be stored"));
+    }
     let mut bytes = Vec::with_capacity(512);
     UserForm::serialize(user, &mut serde_json::Serializer::new(&mut bytes)).map_err(|source| {
         Error::new(ErrorKind::Internal, "a user cannot be written as json").with_source(source)
@@ -18,6 +24,15 @@ pub(super) fn user_to_json(user: &User) -> Result<String> {
     String::from_utf8(bytes).map_err(|source| {
         Error::new(ErrorKind::Internal, "a user cannot be written as json").with_source(source)
     })
+}
+
+fn nests_at_most(levels: usize, value: &Value) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return false };
+    match value {
+        Value::Array(items) => items.iter().all(|item| nests_at_most(below, item)),
+        Value::Object(fields) => fields.values().all(|field| nests_at_most(below, field)),
+        _ => true,
+    }
 }
 
 pub(super) fn user_from_json(json: &str) -> Result<User> {
@@ -110,6 +125,20 @@ mod tests {
         user.epoch = Epoch { security: 3, grants: 4 };
         user.profile.insert("full_name".into(), "Ada L.".into());
         assert_eq!(User::from_json(&user.to_json().unwrap()).unwrap(), user);
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        for (levels, fine) in [(99, true), (100, false), (120, false)] {
+            let nested = (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+            let mut user =
+                User::new(TenantId::default(), Subject::parse("u1").unwrap(), Timestamp::from_secs(5));
+            user.profile.insert("deep".into(), nested);
+            match user.to_json() {
+                Ok(json) => assert!(fine && User::from_json(&json).unwrap() == user, "{levels}"),
+                Err(error) => assert!(!fine && error.kind() == ErrorKind::Internal, "{levels}"),
+            }
+        }
     }
 
     #[test]
