@@ -1,7 +1,7 @@
 //! What administrators may do.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis::axum::StrictJson;
 use portcullis::rejection::{Reason, Rejection, RejectionCode};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::{App, Failure};
+use crate::input::{Id, Params};
 
 #[derive(Serialize)]
 pub struct UserRow {
@@ -64,7 +65,7 @@ const LIMIT: u32 = 100;
 pub async fn users(
     State(app): State<App>,
     principal: Principal,
-    Query(page): Query<UsersPage>,
+    Params(page): Params<UsersPage>,
 ) -> Result<Json<Vec<UserRow>>, Failure> {
     let page = Page { after: page.after, limit: page.limit.unwrap_or(LIMIT).clamp(1, LIMIT) };
     let users = app.accounts.users(principal.tenant(), page).await?;
@@ -74,26 +75,29 @@ pub async fn users(
 pub async fn set_roles(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<Subject>,
-    StrictJson(new): StrictJson<NewRoles>,
+    Id(id): Id<Subject>,
+    StrictJson(NewRoles { mut roles }): StrictJson<NewRoles>,
 ) -> Result<Json<UserRow>, Failure> {
-    if !new.roles.iter().all(|role| app.roles.contains(role)) {
+    if !roles.iter().all(|role| app.roles.contains(role)) {
         let reason = Reason { field: "roles", code: "unknown_role", limit: None };
         return Err(Rejection::new(RejectionCode::ValidationFailed).with_reasons([reason]).into());
     }
-    let actor = app.owner(&principal)?;
-    let user = app.accounts.set_roles(actor, principal.tenant(), &id, new.roles).await?;
+    roles.sort();
+    roles.dedup();
+    holds(&app, &principal, &roles)?;
+    let actor = in_reach(&app, &principal, &id).await?;
+    let user = app.accounts.set_roles(actor, principal.tenant(), &id, roles).await?;
     Ok(Json(user.into()))
 }
 
 pub async fn set_status(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<Subject>,
+    Id(id): Id<Subject>,
     StrictJson(new): StrictJson<NewStatus>,
 ) -> Result<Json<UserRow>, Failure> {
     let status = if new.is_active { UserStatus::Active } else { UserStatus::Disabled };
-    let actor = app.owner(&principal)?;
+    let actor = in_reach(&app, &principal, &id).await?;
     let user = app.accounts.set_status(actor, principal.tenant(), &id, status).await?;
     Ok(Json(user.into()))
 }
@@ -101,16 +105,17 @@ pub async fn set_status(
 pub async fn delete(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<Subject>,
+    Id(id): Id<Subject>,
 ) -> Result<StatusCode, Failure> {
-    app.accounts.delete(app.owner(&principal)?, principal.tenant(), &id).await?;
+    let actor = in_reach(&app, &principal, &id).await?;
+    app.accounts.delete(actor, principal.tenant(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub async fn audit(
     State(app): State<App>,
     principal: Principal,
-    Query(page): Query<AuditPage>,
+    Params(page): Params<AuditPage>,
 ) -> Result<Json<Vec<Value>>, Failure> {
     let limit = page.limit.unwrap_or(LIMIT).clamp(1, LIMIT);
     let events = app.store.audit_events(principal.tenant(), page.before, limit).await?;
@@ -121,4 +126,20 @@ pub async fn audit(
         event
     });
     Ok(Json(rows.collect()))
+}
+
+/// Nobody hands out a role they do not hold.
+fn holds(app: &App, principal: &Principal, roles: &[String]) -> Result<(), Rejection> {
+    if roles.iter().all(|role| principal.roles().any(|held| app.roles.includes(held, role))) {
+        Ok(())
+    } else {
+        Err(Rejection::new(RejectionCode::Forbidden))
+    }
+}
+
+/// Nobody changes a user who holds more than they do. Returns who is asking.
+async fn in_reach<'p>(app: &App, principal: &'p Principal, id: &Subject) -> Result<&'p Subject, Failure> {
+    let user = app.accounts.user(principal.tenant(), id).await?;
+    holds(app, principal, &user.roles)?;
+    Ok(app.owner(principal)?)
 }

@@ -92,7 +92,7 @@ impl Config {
         Ok(Self {
             bind,
             environment,
-            public_origin: vars.text("PUBLIC_ORIGIN").map_or_else(|| format!("http://{bind}"), str::to_owned),
+            public_origin: public_origin(&vars, bind)?,
             signing_key,
             tokens: token_policy(&vars)?,
             passwords: password_policy(&vars)?,
@@ -107,10 +107,29 @@ impl Config {
     }
 }
 
+/// What tokens name as their issuer and audience.
+fn public_origin(vars: &Vars, bind: SocketAddr) -> Result<String, ConfigError> {
+    let Some(origin) = vars.text("PUBLIC_ORIGIN") else { return Ok(format!("http://{bind}")) };
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    match authority.map(str::parse::<http::uri::Authority>) {
+        Some(Ok(authority)) if !authority.as_str().contains('@') => Ok(origin.to_owned()),
+        _ => Err(invalid("PUBLIC_ORIGIN", "use an origin without a path, such as https://api.example.com")),
+    }
+}
+
 fn database(url: &str) -> Result<PathBuf, ConfigError> {
     let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    match path.map(|path| path.split('?').next().unwrap_or(path)) {
-        Some(path) if !path.is_empty() && path != ":memory:" => Ok(path.into()),
+    match path.map(|path| PathBuf::from(path.split('?').next().unwrap_or(path))) {
+        Some(path) if path.file_name().is_some() && !path.ends_with(":memory:") => {
+            match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                Some(folder) if !folder.is_dir() => Err(ConfigError::new(
+                    "DATABASE_URL",
+                    format!("names a file in {}, which is not a folder", folder.display()),
+                    "make the folder, or use another",
+                )),
+                _ => Ok(path),
+            }
+        }
         _ => Err(ConfigError::new(
             "DATABASE_URL",
             "is not the url of an sqlite file",

@@ -1,4 +1,4 @@
-//! What only a test wants: a clock that can be set ahead, and an error on demand.
+//! What only a test wants: a clock that can be set ahead, an error and a panic on demand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,12 +54,18 @@ struct Advance {
 pub fn routes(clock: ServerClock, accounts: Accounts) -> Routes {
     Routes::new()
         .route(Method::GET, "/error", error, Rule::public())
+        .route(Method::GET, "/panic", panic, Rule::public())
         .route(Method::POST, "/clock", advance, Rule::public())
         .with_state(Debug { clock, accounts })
 }
 
 async fn error() -> Failure {
     Failure::Failed("an internal error, canary 7f3a, at /srv/secret/path".into())
+}
+
+#[expect(clippy::panic, reason = "to see what a client sees of it")]
+async fn panic() -> Failure {
+    panic!("a panic, canary 7f3a, at /srv/secret/path")
 }
 
 async fn advance(

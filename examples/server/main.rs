@@ -18,6 +18,7 @@ mod admin;
 mod app;
 mod config;
 mod debug;
+mod input;
 mod keys;
 mod notes;
 mod roles;
@@ -64,6 +65,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
+    let print_access_map = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [argument] if argument == "--access-map" => true,
+        _ => {
+            return Err("the only argument is --access-map; everything else is set in the environment".into());
+        }
+    };
     let config = Config::from_env()?;
     let keys = Arc::new(keys::load(&config.signing_key)?);
     let store = SqliteStore::open(&config.database).await?;
@@ -98,7 +106,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         router = router.add_routes_at("/api/debug", debug::routes(clock, accounts.clone()));
     }
     let service = router.finish()?;
-    if std::env::args().any(|argument| argument == "--access-map") {
+    if print_access_map {
         print!("{}", service.access_map());
         return Ok(());
     }
@@ -136,6 +144,13 @@ async fn first_admin(accounts: &Accounts, admin: &Admin) -> Result<(), Box<dyn E
             return Err(
                 format!("ADMIN_PASSWORD: is not acceptable ({}); use another", codes.join(", ")).into()
             );
+        }
+        Err(AccountError::Invalid(reasons)) => {
+            let names = reasons.iter().map(|reason| match reason.field {
+                "email" => format!("ADMIN_EMAIL: is not acceptable ({}); use another", reason.code),
+                _ => format!("ADMIN_USERNAME: is not acceptable ({}); use another", reason.code),
+            });
+            return Err(names.collect::<Vec<_>>().join(", ").into());
         }
         Err(error) => return Err(error.into()),
     }

@@ -1,7 +1,7 @@
 //! Notes: their owner's, and nobody else finds out that they exist. Administrators see all.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use portcullis::axum::StrictJson;
@@ -12,6 +12,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::app::{App, Failure};
+use crate::input::Id;
 use crate::tasks;
 
 #[derive(Serialize)]
@@ -80,7 +81,7 @@ pub async fn create(
 pub async fn get(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<String>,
+    Id(id): Id<String>,
 ) -> Result<Json<Note>, Failure> {
     let sql = format!("SELECT id, owner, title, body FROM notes WHERE {MINE} AND id = ?4");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -96,7 +97,7 @@ pub async fn get(
 pub async fn replace(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<String>,
+    Id(id): Id<String>,
     StrictJson(new): StrictJson<NewNote>,
 ) -> Result<Json<Note>, Failure> {
     let (title, body) = checked(new)?;
@@ -118,7 +119,7 @@ pub async fn replace(
 pub async fn delete(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<String>,
+    Id(id): Id<String>,
 ) -> Result<StatusCode, Failure> {
     let sql = format!("DELETE FROM notes WHERE {MINE} AND id = ?4");
     let deleted = sqlx::query(sqlx::AssertSqlSafe(sql))

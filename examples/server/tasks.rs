@@ -1,7 +1,7 @@
 //! Tasks: everybody's, by permission.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use portcullis::rejection::{Reason, Rejection, RejectionCode};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use crate::app::{App, Failure};
+use crate::input::Id;
 
 #[derive(Serialize)]
 pub struct Task {
@@ -59,7 +60,7 @@ pub async fn create(
 pub async fn delete(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<String>,
+    Id(id): Id<String>,
 ) -> Result<StatusCode, Failure> {
     let deleted = sqlx::query("DELETE FROM tasks WHERE id = ? AND tenant = ?")
         .bind(id)

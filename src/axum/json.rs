@@ -53,7 +53,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-async fn collect(mut body: Body) -> Result<Vec<u8>, Rejection> {
+pub(super) async fn collect(mut body: Body) -> Result<Vec<u8>, Rejection> {
     let too_large = || Rejection::new(RejectionCode::BodyTooLarge);
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());

@@ -18,5 +18,6 @@ mod gate;
 mod interop;
 mod layers;
 mod password_interop;
+mod server;
 mod stores;
 mod support;

@@ -1,6 +1,7 @@
 //! What the endpoints are asked with. Nothing that is not listed here is read.
 
 use ::axum::Form;
+use ::axum::extract::rejection::FormRejection;
 use ::axum::extract::{FromRequest, Request};
 use http::header;
 use http_body::Body as _;
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::axum::StrictJson;
+use crate::axum::json::collect;
 use crate::rejection::{Reason, Rejection, RejectionCode};
 
 #[derive(Deserialize)]
@@ -95,8 +97,15 @@ impl<S: Send + Sync> FromRequest<S> for LoginBody {
                 StrictJson::from_request(request, state).await?;
             return Self::new(username, email, password);
         }
-        let Form(form) =
-            Form::<LoginForm>::from_request(request, state).await.map_err(|_| RejectionCode::Malformed)?;
+        // The same limit as for JSON, and the same codes.
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, collect(body).await?.into());
+        let form = Form::<LoginForm>::from_request(request, state).await;
+        let Form(form) = form.map_err(|refused| match refused {
+            FormRejection::InvalidFormContentType(_) => RejectionCode::UnsupportedMediaType,
+            FormRejection::FailedToDeserializeFormBody(_) => RejectionCode::ValidationFailed,
+            _ => RejectionCode::Malformed,
+        })?;
         // What would be ignored is refused: a client that asks for less must not get more.
         let refuse = |field, code| {
             Rejection::new(RejectionCode::ValidationFailed).with_reasons([Reason {

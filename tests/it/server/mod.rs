@@ -1,0 +1,23 @@
+//! The reference server as a process of its own, over HTTP.
+#![cfg(unix)]
+
+mod access_map;
+mod accounts;
+mod client;
+mod crash;
+mod enumeration;
+mod flows;
+mod load;
+mod ownership;
+mod process;
+mod secrecy;
+mod startup;
+mod wrong_input;
+
+use client::Api;
+use process::Server;
+
+const ADMIN: &str = "root";
+/// Good for the composition preset too.
+const ADMIN_PASSWORD: &str = "an administrator's 1st Password";
+const PASSWORD: &str = "correct horse battery staple";
