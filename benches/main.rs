@@ -1,7 +1,7 @@
 //! What users wait for: time by criterion, and allocations, side by side.
 //!
 //! ```text
-//! cargo bench                     # about a minute and a half, then one table
+//! cargo bench                     # about a minute, then one table
 //! cargo bench -- route            # only what has `route` in its name; also: verify, mint, account
 //! ```
 //!
