@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $status:literal, $code:literal, $title:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $status:literal, $code:literal, $detail:literal;)*) => {
         /// Why a request was refused. The text form is stable and meant for programs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -52,10 +52,10 @@ macro_rules! codes {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// A short sentence for people, member `title` of the problem body (RFC 9457 section 3.1.3).
+            /// A short sentence for people, member `detail` of the problem body (RFC 9457 section 3.1.4).
             #[must_use]
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
+            pub const fn detail(self) -> &'static str {
+                match self { $(Self::$name => $detail,)* }
             }
         }
     };

@@ -28,6 +28,7 @@ mod tasks;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::TenantId;
 use portcullis::account::{AccountError, Accounts, Registration};
@@ -116,10 +117,24 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("BIND: {} cannot be listened on: {error}", config.bind))?;
     welcome(&config, listener.local_addr()?);
+    let housekeeping = tokio::spawn(purge(accounts));
     axum::serve(listener, tower::make::Shared::new(service)).with_graceful_shutdown(stop()).await?;
+    housekeeping.abort();
     gate.shutdown().await;
     store.close().await;
     Ok(())
+}
+
+/// Forgets what has no effect any more, at the start and once an hour.
+async fn purge(accounts: Accounts) {
+    loop {
+        match accounts.tokens().purge().await {
+            Ok(0) => {}
+            Ok(purged) => tracing::info!(purged, "expired tokens were removed"),
+            Err(error) => tracing::warn!(%error, "expired tokens could not be removed"),
+        }
+        tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+    }
 }
 
 /// An empty user store gets an administrator; without `ADMIN_PASSWORD` its password is generated and printed once.

@@ -22,10 +22,10 @@ impl Accounts {
         id: &Subject,
         roles: Vec<String>,
     ) -> Result<User, AccountError> {
-        let before = self.user(tenant, id).await?.roles;
+        let mut before = Vec::new();
         let user = self
             .update(tenant, id, |user| {
-                user.roles.clone_from(&roles);
+                before = std::mem::replace(&mut user.roles, roles.clone());
                 Ok(Ends::Rights(Kinds::of(&[TokenKind::Access])))
             })
             .await?;

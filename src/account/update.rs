@@ -29,7 +29,7 @@ impl Accounts {
         &self,
         tenant: &TenantId,
         id: &Subject,
-        change: impl Fn(&mut User) -> Result<Ends, AccountError>,
+        mut change: impl FnMut(&mut User) -> Result<Ends, AccountError>,
     ) -> Result<User, AccountError> {
         for _ in 0..MAX_TRIES {
             let stored = self.user(tenant, id).await?;

@@ -33,7 +33,7 @@ impl<ResBody: Default> Render<ResBody> for GrpcStatus {
         // Titles are plain ASCII without `%`, so they are their own percent-encoding.
         headers.insert(
             HeaderName::from_static("grpc-message"),
-            HeaderValue::from_static(rejection.code().title()),
+            HeaderValue::from_static(rejection.code().detail()),
         );
         response
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn every_code_has_a_status() {
         for code in RejectionCode::ALL {
-            assert!(code.title().bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'%'), "{code}");
+            assert!(code.detail().bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'%'), "{code}");
             let response: Response<()> = GrpcStatus.render(&Rejection::new(*code));
             assert_eq!(response.status(), 200, "{code}");
             assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc", "{code}");

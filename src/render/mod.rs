@@ -20,7 +20,7 @@
 //! assert_eq!(response.status(), 403);
 //!
 //! let plain = |rejection: &Rejection| {
-//!     let mut response = Response::new(rejection.code().title().to_owned());
+//!     let mut response = Response::new(rejection.code().detail().to_owned());
 //!     *response.status_mut() = http::StatusCode::from_u16(rejection.status()).unwrap();
 //!     response
 //! };

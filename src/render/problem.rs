@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::Render;
 use crate::rejection::{Rejection, RejectionCode};
 
-/// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, the stable `code`, and `reasons` where
+/// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, the stable `code`, and `reasons` where
 /// there are some.
 ///
 /// A 401 always carries `WWW-Authenticate` (RFC 9110 section 15.5.2); `Retry-After` and `Allow` follow the rejection.
@@ -70,11 +70,17 @@ fn body(rejection: &Rejection) -> Bytes {
 static BODIES: LazyLock<Vec<(RejectionCode, Bytes)>> =
     LazyLock::new(|| RejectionCode::ALL.iter().map(|code| (*code, (opening(*code) + "}").into())).collect());
 
+/// `about:blank` says no more than the status, so the title is the status's own (RFC 9457 section 4.2.1).
+fn title(code: RejectionCode) -> &'static str {
+    StatusCode::from_u16(code.status()).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+}
+
 fn opening(code: RejectionCode) -> String {
     format!(
-        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"code\":\"{}\"",
-        code.title(),
+        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\",\"code\":\"{}\"",
+        title(code),
         code.status(),
+        code.detail(),
         code.as_str()
     )
 }
@@ -103,7 +109,7 @@ mod tests {
             assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{code}");
             assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), code.status() == 401, "{code}");
             let want = json!({
-                "type": "about:blank", "title": code.title(), "status": code.status(), "code": code.as_str(),
+                "type": "about:blank", "title": title(*code), "status": code.status(), "detail": code.detail(), "code": code.as_str(),
             });
             assert_eq!(body, want, "{code}");
         }

@@ -313,6 +313,40 @@ async fn sign_ins_racing_a_deletion_leave_nothing() {
     }
 }
 
+/// Somebody disabled a user in the database by hand, past every service: no sign-in, and no new tokens.
+#[tokio::test]
+async fn a_user_disabled_behind_our_back_gets_no_new_tokens() {
+    let world = World::new().await;
+    world.register("ada").await;
+    let signed_in = world.sign_in("ada").await;
+    let mut disabled = signed_in.user.clone();
+    disabled.status = UserStatus::Disabled;
+    let _ = world.users.replace(&disabled, disabled.revision).await.unwrap();
+    assert!(world.accounts.refresh(&world.tenant(), &signed_in.tokens.refresh_token).await.is_err());
+    assert!(world.accounts.sign_in(&world.tenant(), "ada", secret(PASSWORD)).await.is_err());
+}
+
+/// Two tenants, one key, one store: whoever is somebody there is nobody here.
+// ASVS 8.4.1
+#[tokio::test]
+async fn another_tenants_tokens_open_nothing_here() {
+    let world = World::new().await;
+    let other = portcullis::TenantId::parse("other").unwrap();
+    let registration = portcullis::account::Registration::new("ada", "ada@example.com", secret(PASSWORD));
+    let there = world.accounts.register(&other, registration).await.unwrap();
+    let signed_in = world.accounts.sign_in(&other, "ada", secret(PASSWORD)).await.unwrap();
+
+    assert_eq!(access(&world, &signed_in.tokens.access_token), Err(TokenRefusal::OtherTenant));
+    let tenant = world.tenant();
+    assert!(world.accounts.refresh(&tenant, &signed_in.tokens.refresh_token).await.is_err());
+    assert!(world.accounts.sign_in(&tenant, "ada", secret(PASSWORD)).await.is_err());
+    assert!(world.accounts.user(&tenant, &there.id).await.is_err());
+    // The name is free here, and the same name is another user.
+    let here = world.register("ada").await;
+    world.accounts.sign_out_everywhere(&tenant, &here.id).await.unwrap();
+    assert!(world.accounts.refresh(&other, &signed_in.tokens.refresh_token).await.is_ok());
+}
+
 /// The floor binds tokens, not the application: issuing below it is answered `Stale`, with nothing issued.
 #[tokio::test]
 async fn nothing_is_issued_below_the_floor() {

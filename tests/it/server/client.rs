@@ -213,8 +213,8 @@ impl Answer {
         let code = code.unwrap_or_else(|| panic!("{}: no known code: {text}", self.name));
         assert_eq!(code.status(), self.status, "{}", self.name);
         assert_eq!(body["status"], self.status, "{}", self.name);
-        assert_eq!(body["title"], code.title(), "{}", self.name);
-        let known = ["type", "title", "status", "code", "reasons"];
+        assert_eq!(body["detail"], code.detail(), "{}", self.name);
+        let known = ["type", "title", "status", "detail", "code", "reasons"];
         assert!(body.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{text}");
         let has = |name: HeaderName| self.headers.contains_key(name);
         assert_eq!(has(WWW_AUTHENTICATE), matches!(self.status, 401 | 403) && self.is_challenge(), "{text}");
