@@ -1,7 +1,6 @@
 //! The layer that finds out who is asking.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +8,6 @@ use std::task::{Context, Poll};
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -18,7 +16,7 @@ use crate::id::TenantId;
 use crate::principal::{Principal, Verified};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
-use crate::wire::{Admission, Decided, Identity, ReadyService};
+use crate::wire::{Admission, Decided, Identity, response_future};
 
 /// Puts the [`Principal`] of each request into its extensions, or refuses it. See the [module](super).
 #[derive(Clone, Debug)]
@@ -98,34 +96,12 @@ where
         };
         let request = Request::from_parts(parts, body);
         let inner = Decided::service(admission, request, &mut self.inner, self.renderer.clone());
-        ResponseFuture { inner }
+        ResponseFuture::new(inner)
     }
 }
 
-pin_project! {
+response_future! {
     /// The future of [`Authenticate`].
-    pub struct ResponseFuture<S: Service<Request<B>>, B, R> {
-        #[pin]
-        inner: Decided<S::Future, ReadyService<S>, B, R>,
-    }
-}
-
-impl<S, B, ResBody, R> Future for ResponseFuture<S, B, R>
-where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-    R: Render<ResBody>,
-{
-    type Output = Result<Response<ResBody>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().inner.poll(cx)
-    }
-}
-
-impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
 }
 
 /// Marks `Authorization` as sensitive: hidden from `Debug` and from HTTP/2 compression tables.

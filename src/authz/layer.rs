@@ -1,14 +1,11 @@
 //! The layer that asks one rule.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -17,7 +14,7 @@ use crate::error::ConfigError;
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
-use crate::wire::{Admission, Decided, Identity, ReadyService, refused, whole_path};
+use crate::wire::{Admission, Decided, Identity, refused, response_future, whole_path};
 
 /// Lets a request through if its [`Principal`] satisfies a [`Rule`].
 ///
@@ -131,7 +128,7 @@ where
         let admission = admit(&self.guard, &parts);
         let request = Request::from_parts(parts, body);
         let inner = Decided::service(admission, request, &mut self.inner, self.renderer.clone());
-        ResponseFuture { inner }
+        ResponseFuture::new(inner)
     }
 }
 
@@ -160,28 +157,6 @@ fn admit(guard: &Arc<Guard>, parts: &Parts) -> Admission {
     }
 }
 
-pin_project! {
+response_future! {
     /// The future of [`Authorize`].
-    pub struct ResponseFuture<S: Service<Request<B>>, B, R> {
-        #[pin]
-        inner: Decided<S::Future, ReadyService<S>, B, R>,
-    }
-}
-
-impl<S, B, ResBody, R> Future for ResponseFuture<S, B, R>
-where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-    R: Render<ResBody>,
-{
-    type Output = Result<Response<ResBody>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().inner.poll(cx)
-    }
-}
-
-impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
 }

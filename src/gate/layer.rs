@@ -1,19 +1,16 @@
 //! The gate as one fused tower service.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Gate;
 use crate::authn::conceal;
 use crate::render::{Problem, Render};
-use crate::wire::{Admission, Decided, ReadyService};
+use crate::wire::{Admission, Decided, response_future};
 
 /// [`Gate::layer`].
 #[derive(Clone, Debug)]
@@ -73,32 +70,10 @@ where
         };
         let request = Request::from_parts(parts, body);
         let inner = Decided::service(admission, request, &mut self.inner, self.renderer.clone());
-        ResponseFuture { inner }
+        ResponseFuture::new(inner)
     }
 }
 
-pin_project! {
+response_future! {
     /// The future of [`Gated`].
-    pub struct ResponseFuture<S: Service<Request<B>>, B, R> {
-        #[pin]
-        inner: Decided<S::Future, ReadyService<S>, B, R>,
-    }
-}
-
-impl<S, B, ResBody, R> Future for ResponseFuture<S, B, R>
-where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-    R: Render<ResBody>,
-{
-    type Output = Result<Response<ResBody>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().inner.poll(cx)
-    }
-}
-
-impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
 }

@@ -144,3 +144,42 @@ where
         }
     }
 }
+
+/// Defines the `ResponseFuture` of a layer: a named type of the layer's own around [`Decided`].
+macro_rules! response_future {
+    ($(#[$doc:meta])*) => {
+        pin_project_lite::pin_project! {
+            $(#[$doc])*
+            pub struct ResponseFuture<S: Service<Request<B>>, B, R> {
+                #[pin]
+                inner: $crate::wire::Decided<S::Future, $crate::wire::ReadyService<S>, B, R>,
+            }
+        }
+
+        impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
+            fn new(inner: $crate::wire::Decided<S::Future, $crate::wire::ReadyService<S>, B, R>) -> Self {
+                Self { inner }
+            }
+        }
+
+        impl<S, B, ResBody, R> std::future::Future for ResponseFuture<S, B, R>
+        where
+            S: Service<Request<B>, Response = Response<ResBody>>,
+            R: Render<ResBody>,
+        {
+            type Output = Result<Response<ResBody>, S::Error>;
+
+            fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                self.project().inner.poll(cx)
+            }
+        }
+
+        impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct("ResponseFuture").finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use response_future;

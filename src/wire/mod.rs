@@ -9,6 +9,6 @@ use admission::AdmissionFuture;
 pub(crate) use admission::{Admission, Identity};
 #[cfg(feature = "axum")]
 pub(crate) use future::Target;
-pub(crate) use future::{Decided, ReadyService};
+pub(crate) use future::{Decided, ReadyService, response_future};
 pub(crate) use path::whole_path;
 pub(crate) use refuse::{refuse, refused};

@@ -19,13 +19,19 @@
 //! assert_eq!(greet(&Verified::vouch(ada)), "hello ada");
 //! ```
 
+mod auth_method;
+mod epoch;
+mod verified;
+
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::{FamilyId, Subject, TenantId, TokenId};
 use crate::time::Timestamp;
+
+pub use auth_method::{Actor, Assurance, AuthMethod};
+pub use epoch::Epoch;
+pub use verified::Verified;
 
 /// Who acts in a request. Anonymous is a principal too.
 ///
@@ -291,167 +297,9 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Who acts on behalf of the subject, claim `act` (RFC 8693 section 4.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Actor {
-    /// The one who really acts.
-    pub sub: Subject,
-}
-
-/// How somebody proved who they are, claim `amr` (RFC 8176).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum AuthMethod {
-    /// A password.
-    #[serde(rename = "pwd")]
-    Password,
-    /// A one-time password, such as TOTP.
-    #[serde(rename = "otp")]
-    Otp,
-    /// A key in hardware, user presence tested.
-    #[serde(rename = "hwk")]
-    HardwareKey,
-    /// A key in software.
-    #[serde(rename = "swk")]
-    SoftwareKey,
-    /// User verification by PIN.
-    #[serde(rename = "pin")]
-    Pin,
-    /// Several factors.
-    #[serde(rename = "mfa")]
-    MultiFactor,
-    /// Asserted by another identity provider.
-    #[serde(rename = "fed")]
-    Federated,
-}
-
-/// Authenticator assurance level (NIST SP 800-63B-4 section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Assurance {
-    /// One factor.
-    Aal1,
-    /// Two factors.
-    Aal2,
-    /// A hardware key that resists phishing, with user verification.
-    Aal3,
-}
-
-impl Assurance {
-    /// The level these methods reach together; `None` for no method at all.
-    #[must_use]
-    pub fn of(methods: &[AuthMethod]) -> Option<Self> {
-        if methods.is_empty() {
-            return None;
-        }
-        let has = |method| methods.contains(&method);
-        if has(AuthMethod::HardwareKey) && has(AuthMethod::Pin) {
-            Some(Self::Aal3)
-        } else if has(AuthMethod::MultiFactor) || (has(AuthMethod::Password) && has(AuthMethod::Otp)) {
-            Some(Self::Aal2)
-        } else {
-            Some(Self::Aal1)
-        }
-    }
-}
-
-/// The two counters of a user that credentials are issued under.
-///
-/// `security` rises with passwords, e-mail addresses, factors and status, `grants` with roles and permissions.
-/// A credential is stale as soon as one of its counters is below the floor that was set for its kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Epoch {
-    /// Rises with every change that ends credentials.
-    pub security: u32,
-    /// Rises with every change of rights.
-    pub grants: u32,
-}
-
-impl Epoch {
-    /// Where every user starts.
-    pub const ZERO: Self = Self { security: 0, grants: 0 };
-
-    /// Whether a credential of this epoch is below `floor`.
-    #[must_use]
-    pub fn is_below(self, floor: Self) -> bool {
-        self.security < floor.security || self.grants < floor.grants
-    }
-
-    /// The higher of both counters: what satisfies both.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        Self { security: self.security.max(other.security), grants: self.grants.max(other.grants) }
-    }
-}
-
-/// As a JSON array `[security, grants]`, which is also the form of the claim `epoch`.
-impl Serialize for Epoch {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.security, self.grants).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Epoch {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (security, grants) = <(u32, u32)>::deserialize(deserializer)?;
-        Ok(Self { security, grants })
-    }
-}
-
-/// A value that was checked: a password that matched, a token whose signature and claims hold.
-///
-/// Code that needs the proof takes `Verified<T>` and cannot be reached without the check.
-#[derive(Clone, Debug)]
-pub struct Verified<T>(T);
-
-impl<T> Verified<T> {
-    /// States that `value` was checked. Search for this name to see every place that vouches for a value.
-    pub fn vouch(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The value; the proof is spent.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-impl<T> std::ops::Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_epoch_is_below_a_floor_if_either_counter_is() {
-        let floor = Epoch { security: 2, grants: 5 };
-        for (security, grants, below) in
-            [(2, 5, false), (3, 9, false), (1, 9, true), (9, 4, true), (0, 0, true)]
-        {
-            assert_eq!(Epoch { security, grants }.is_below(floor), below, "{security} {grants}");
-        }
-    }
-
-    #[test]
-    fn assurance_follows_the_methods() {
-        use AuthMethod as M;
-        for (methods, want) in [
-            (&[][..], None),
-            (&[M::Password], Some(Assurance::Aal1)),
-            (&[M::Password, M::Otp], Some(Assurance::Aal2)),
-            (&[M::Otp], Some(Assurance::Aal1)),
-            (&[M::HardwareKey, M::Pin], Some(Assurance::Aal3)),
-            (&[M::Federated], Some(Assurance::Aal1)),
-        ] {
-            assert_eq!(Assurance::of(methods), want, "{methods:?}");
-        }
-    }
 
     #[test]
     fn claims_stay_out_of_debug() {
