@@ -11,6 +11,7 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod accounts;
 mod attacks;
 mod cost;
 mod floors;
