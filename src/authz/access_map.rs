@@ -163,7 +163,7 @@ impl AccessMapBuilder {
                     "write a path such as `/tasks/{id}` or `/files/{*rest}`",
                 ));
             }
-            rule.validate(roles).map_err(|cause| {
+            let rule = rule.compiled(roles).map_err(|cause| {
                 let what = format!("its rule cannot be satisfied: {cause}");
                 ConfigError::new(entry.clone(), what, "correct the rule or the role model")
             })?;

@@ -78,6 +78,7 @@ pub fn authorize(request: &AccessRequest<'_>, rule: &Rule) -> Verdict {
         Kind::Authenticated => request.check_authenticated(),
         Kind::Role(name) => request.check_role(name),
         Kind::Permission(_, Some(permission)) => request.check_permission(permission),
+        Kind::Question(question) => request.check_question(question),
         Kind::Permission(_, None) => Err(Refused::Forbidden),
         Kind::Policy(policy) => {
             let anonymous = request.principal().is_anonymous();

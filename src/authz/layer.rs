@@ -81,8 +81,7 @@ impl AuthorizeLayer {
                 "leave the layer out, or say what it should ask for",
             ));
         }
-        rule.validate(roles)?;
-        let guard = Guard { rule, roles: roles.clone(), challenge, bearer };
+        let guard = Guard { rule: rule.compiled(roles)?, roles: roles.clone(), challenge, bearer };
         Ok(Self { guard: Arc::new(guard), renderer: Problem })
     }
 }

@@ -44,6 +44,7 @@
 //! ```
 
 mod access_map;
+mod bits;
 mod decide;
 mod layer;
 mod permission;
@@ -57,5 +58,5 @@ pub use decide::{Refused, Verdict, VerdictFuture, authorize};
 pub use layer::{Authorize, AuthorizeLayer, ResponseFuture};
 pub use permission::{Grant, InvalidPermission, Permission, Scope};
 pub use request::{AccessRequest, Context};
-pub use role::{Role, RoleModel, RoleModelBuilder};
+pub use role::{Question, Rights, Role, RoleModel, RoleModelBuilder};
 pub use rule::Rule;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::permission::{Permission, scope_covers};
-use super::{Refused, RoleModel};
+use super::{Question, Refused, RoleModel};
 use crate::principal::Principal;
 
 /// May this principal do this to that, here and now?
@@ -88,6 +88,15 @@ impl<'a> AccessRequest<'a> {
             return Err(Refused::Forbidden);
         }
         self.check_scopes(|scope| scope_covers(scope, permission))
+    }
+
+    /// As [`check_permission`](Self::check_permission), with the permission looked up before.
+    pub(super) fn check_question(&self, question: &Question) -> Result<(), Refused> {
+        self.check_authenticated()?;
+        if !self.principal.roles().any(|held| self.model.answers(held, question)) {
+            return Err(Refused::Forbidden);
+        }
+        self.check_scopes(|scope| scope_covers(scope, question.permission()))
     }
 
     fn check_scopes(&self, covers: impl Fn(&str) -> bool) -> Result<(), Refused> {

@@ -1,11 +1,13 @@
 //! Roles and the model that closes them over inheritance.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::bits::Bits;
 use super::permission::{Grant, Permission, is_word};
 use crate::error::ConfigError;
+use crate::principal::Principal;
 
 /// A named set of permissions, as written down. Checked when the [`RoleModel`] is built.
 #[derive(Clone, Debug)]
@@ -58,12 +60,13 @@ impl RoleModelBuilder {
     /// [`ConfigError`] naming the role if a name or grant is malformed, a role is defined twice, inherits from one that
     /// is not defined, or inherits from itself in a circle.
     pub fn build(self) -> Result<RoleModel, ConfigError> {
+        let mut universe = Universe::default();
         let mut waiting = HashMap::new();
         let mut order = Vec::new();
         for role in self.roles {
-            let own = Compiled::own(&role)?;
+            let grants = universe.intern(&role)?;
             order.push(role.name.clone());
-            if waiting.insert(role.name.clone(), (role, own)).is_some() {
+            if waiting.insert(role.name.clone(), (role, grants)).is_some() {
                 let name = order.pop().unwrap_or_default();
                 return Err(problem(&name, "is defined twice", "merge the two definitions"));
             }
@@ -74,7 +77,8 @@ impl RoleModelBuilder {
                 return Err(problem(&role.name, what, "add that role or correct the name"));
             }
         }
-        let mut done: HashMap<Arc<str>, Compiled> = HashMap::new();
+        let (bound, count) = (universe.bound(), waiting.len());
+        let mut done: HashMap<Arc<str>, Compiled> = HashMap::with_capacity(count);
         // Each round takes the roles whose parents are all closed. A round that takes none has met a circle.
         while !order.is_empty() {
             let before = order.len();
@@ -82,7 +86,9 @@ impl RoleModelBuilder {
                 let ready = waiting.get(name).is_some_and(|(role, _)| {
                     role.inherits.iter().all(|parent| done.contains_key(parent.as_str()))
                 });
-                if ready && let Some((role, mut own)) = waiting.remove(name) {
+                if ready && let Some((role, grants)) = waiting.remove(name) {
+                    let number = done.len();
+                    let mut own = Compiled::new(number, count, bound, &grants);
                     for parent in role.inherits.iter().filter_map(|parent| done.get(parent.as_str())) {
                         own.absorb(parent);
                     }
@@ -95,7 +101,7 @@ impl RoleModelBuilder {
                 return Err(problem(&name, "inherits from itself", "break the circle"));
             }
         }
-        Ok(RoleModel(Arc::new(done)))
+        Ok(RoleModel(Arc::new(Model { roles: done, universe })))
     }
 }
 
@@ -105,9 +111,16 @@ fn problem(role: &str, what: impl Into<std::borrow::Cow<'static, str>>, cure: &'
 
 /// The roles of an application, checked and closed over inheritance. Cheap to clone.
 ///
-/// The default model knows no role, so nobody holds any permission.
+/// Grants are compiled to sets of bits, so a question costs the same however many roles and permissions there are. The
+/// default model knows no role, so nobody holds any permission.
 #[derive(Clone, Default)]
-pub struct RoleModel(Arc<HashMap<Arc<str>, Compiled>>);
+pub struct RoleModel(Arc<Model>);
+
+#[derive(Default)]
+struct Model {
+    roles: HashMap<Arc<str>, Compiled>,
+    universe: Universe,
+}
 
 impl RoleModel {
     /// Collects roles.
@@ -119,13 +132,13 @@ impl RoleModel {
     /// Whether the model defines this role.
     #[must_use]
     pub fn contains(&self, role: &str) -> bool {
-        self.0.contains_key(role)
+        self.0.roles.contains_key(role)
     }
 
     /// The names of all roles, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.keys().map(AsRef::as_ref).collect();
+        let mut names: Vec<&str> = self.0.roles.keys().map(AsRef::as_ref).collect();
         names.sort_unstable();
         names
     }
@@ -133,19 +146,59 @@ impl RoleModel {
     /// Whether whoever holds `held` counts as holding `wanted`: it is the same role, or inherits from it.
     #[must_use]
     pub fn includes(&self, held: &str, wanted: &str) -> bool {
-        self.0.get(held).is_some_and(|role| role.includes.contains(wanted))
+        let (held, wanted) = (self.0.roles.get(held), self.0.roles.get(wanted));
+        held.zip(wanted).is_some_and(|(held, wanted)| held.includes.contains(wanted.number))
     }
 
     /// Whether a role grants a permission. An unknown role grants nothing.
     #[must_use]
     pub fn grants(&self, role: &str, permission: &Permission) -> bool {
-        self.0.get(role).is_some_and(|role| role.grants(permission))
+        self.grants_one_of(role, &self.0.universe.covering(permission))
     }
 
     /// Whether any role grants a permission.
     #[must_use]
     pub fn is_granted(&self, permission: &Permission) -> bool {
-        self.0.values().any(|role| role.grants(permission))
+        let covering = self.0.universe.covering(permission);
+        self.0.roles.values().any(|role| role.grants(&covering))
+    }
+
+    /// Everything a principal's roles grant together, for asking more than once. Scopes are not looked at.
+    #[must_use]
+    pub fn rights(&self, principal: &Principal) -> Rights {
+        let mut granted = Bits::with_room_for(self.0.universe.bound());
+        for role in principal.roles().filter_map(|role| self.0.roles.get(role)) {
+            granted.absorb(&role.granted);
+        }
+        Rights { granted, model: self.clone() }
+    }
+
+    /// The permission as a question to this model, for asking often.
+    #[must_use]
+    pub fn question(&self, permission: &Permission) -> Question {
+        Question {
+            covering: self.0.universe.covering(permission),
+            permission: permission.clone(),
+            model: self.clone(),
+        }
+    }
+
+    /// As [`grants`](Self::grants), with the permission looked up before.
+    pub(super) fn answers(&self, role: &str, question: &Question) -> bool {
+        if self.is(&question.model) {
+            self.grants_one_of(role, &question.covering)
+        } else {
+            self.grants(role, &question.permission)
+        }
+    }
+
+    fn grants_one_of(&self, role: &str, covering: &Covering) -> bool {
+        self.0.roles.get(role).is_some_and(|role| role.grants(covering))
+    }
+
+    /// Numbers mean something in one model only.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -155,46 +208,119 @@ impl fmt::Debug for RoleModel {
     }
 }
 
-/// One role with all it inherits. The only place that knows how grants are represented.
-#[derive(Clone, Default)]
-struct Compiled {
-    includes: HashSet<Arc<str>>,
-    everything: bool,
-    resources: HashSet<Arc<str>>,
-    permissions: HashSet<Permission>,
+/// Everything some roles grant together.
+#[derive(Clone)]
+pub struct Rights {
+    granted: Bits,
+    model: RoleModel,
 }
 
-impl Compiled {
-    fn own(role: &Role) -> Result<Self, ConfigError> {
+impl Rights {
+    /// Whether the permission is among them. A question to another model is answered no.
+    #[must_use]
+    pub fn hold(&self, question: &Question) -> bool {
+        self.model.is(&question.model)
+            && question.covering.iter().any(|number| self.granted.contains(*number))
+    }
+}
+
+impl fmt::Debug for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rights").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// A permission looked up in a [`RoleModel`].
+#[derive(Clone)]
+pub struct Question {
+    covering: Covering,
+    permission: Permission,
+    model: RoleModel,
+}
+
+impl Question {
+    /// What is asked for.
+    #[must_use]
+    pub fn permission(&self) -> &Permission {
+        &self.permission
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Question").field(&self.permission).finish()
+    }
+}
+
+/// The numbers of the grants that cover a permission: everything, all of its resource, itself. A grant that no role
+/// makes has no number; the number of everything stands in for it.
+type Covering = [usize; 3];
+
+/// Numbers for all grants that appear in a model. They are never stored: another model may number differently.
+#[derive(Default)]
+struct Universe {
+    resources: HashMap<Arc<str>, usize>,
+    permissions: HashMap<Permission, usize>,
+}
+
+impl Universe {
+    const EVERYTHING: usize = 0;
+
+    /// One above the highest number.
+    fn bound(&self) -> usize {
+        1 + self.resources.len() + self.permissions.len()
+    }
+
+    fn intern(&mut self, role: &Role) -> Result<Vec<usize>, ConfigError> {
         if !is_word(&role.name) {
             return Err(problem(&role.name, "is not a name", "use 1 to 64 of `a-z 0-9 _ -`"));
         }
-        let mut own = Self { includes: HashSet::from([role.name.as_str().into()]), ..Self::default() };
+        let mut numbers = Vec::with_capacity(role.grants.len());
         for text in &role.grants {
-            match Grant::parse(text) {
-                Ok(Grant::Everything) => own.everything = true,
-                Ok(Grant::Resource(resource)) => drop(own.resources.insert(resource)),
-                Ok(Grant::Exactly(permission)) => drop(own.permissions.insert(permission)),
+            let next = self.bound();
+            numbers.push(match Grant::parse(text) {
+                Ok(Grant::Everything) => Self::EVERYTHING,
+                Ok(Grant::Resource(resource)) => *self.resources.entry(resource).or_insert(next),
+                Ok(Grant::Exactly(permission)) => *self.permissions.entry(permission).or_insert(next),
                 Err(cause) => {
                     let what = format!("grants `{text}`, which {cause}");
                     return Err(problem(&role.name, what, "write `resource:action`, `resource:*` or `*:*`"));
                 }
-            }
+            });
         }
-        Ok(own)
+        Ok(numbers)
+    }
+
+    fn covering(&self, permission: &Permission) -> Covering {
+        let resource = self.resources.get(permission.resource());
+        let itself = self.permissions.get(permission);
+        [resource, itself, None].map(|number| number.copied().unwrap_or(Self::EVERYTHING))
+    }
+}
+
+/// One role with all it inherits. The only place that knows how grants are represented.
+struct Compiled {
+    number: usize,
+    includes: Bits,
+    granted: Bits,
+}
+
+impl Compiled {
+    fn new(number: usize, roles: usize, bound: usize, grants: &[usize]) -> Self {
+        let mut own =
+            Self { number, includes: Bits::with_room_for(roles), granted: Bits::with_room_for(bound) };
+        own.includes.insert(number);
+        grants.iter().for_each(|grant| own.granted.insert(*grant));
+        own
     }
 
     fn absorb(&mut self, parent: &Self) {
-        self.includes.extend(parent.includes.iter().cloned());
-        self.everything |= parent.everything;
-        self.resources.extend(parent.resources.iter().cloned());
-        self.permissions.extend(parent.permissions.iter().cloned());
+        self.includes.absorb(&parent.includes);
+        self.granted.absorb(&parent.granted);
     }
 
-    fn grants(&self, permission: &Permission) -> bool {
-        self.everything
-            || self.permissions.contains(permission)
-            || (!self.resources.is_empty() && self.resources.contains(permission.resource()))
+    fn grants(&self, covering: &Covering) -> bool {
+        covering.iter().any(|number| self.granted.contains(*number))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::RoleModel;
 use super::permission::Permission;
 use super::policy::{Policy, SharedPolicy, check_permission, check_role};
+use super::{Question, RoleModel};
 use crate::error::ConfigError;
 
 /// What a request must satisfy to reach a route. Checked against the roles when the table it stands in is built.
@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Role(Arc<str>),
     /// `None` if the text is no permission: building refuses it, and it allows nobody.
     Permission(Arc<str>, Option<Permission>),
+    /// A permission, looked up in the roles.
+    Question(Question),
     Policy(SharedPolicy),
 }
 
@@ -66,6 +68,15 @@ impl Rule {
         matches!(self.0, Kind::Public)
     }
 
+    /// The rule, checked against these roles and ready to be asked often.
+    pub(crate) fn compiled(self, roles: &RoleModel) -> Result<Self, ConfigError> {
+        self.validate(roles)?;
+        Ok(match self.0 {
+            Kind::Permission(_, Some(permission)) => Self(Kind::Question(roles.question(&permission))),
+            kind => Self(kind),
+        })
+    }
+
     /// Whether the rule can ever be satisfied with these roles.
     ///
     /// # Errors
@@ -76,6 +87,7 @@ impl Rule {
             Kind::Public | Kind::Anyone | Kind::Authenticated => Ok(()),
             Kind::Role(name) => check_role(name, roles),
             Kind::Permission(text, _) => check_permission(text, roles),
+            Kind::Question(question) => check_permission(question.permission().as_str(), roles),
             Kind::Policy(policy) => policy.validate(roles),
         }
     }
@@ -89,6 +101,7 @@ impl Rule {
     pub(crate) fn needed_scope(&self) -> Option<&str> {
         match &self.0 {
             Kind::Permission(_, Some(permission)) => Some(permission.as_str()),
+            Kind::Question(question) => Some(question.permission().as_str()),
             Kind::Role(_) => Some("*:*"),
             _ => None,
         }
@@ -103,6 +116,7 @@ impl fmt::Display for Rule {
             Kind::Authenticated => f.write_str("authenticated"),
             Kind::Role(name) => write!(f, "role {name}"),
             Kind::Permission(text, _) => write!(f, "permission {text}"),
+            Kind::Question(question) => write!(f, "permission {}", question.permission()),
             Kind::Policy(policy) => f.write_str(&policy.describe()),
         }
     }

@@ -179,7 +179,8 @@ impl GateRouter {
                     "use one of the methods of RFC 9110, or PATCH",
                 )
             })?;
-            let guard = Guard { gate: gate.clone(), rule: route.rule, renderer: renderer.clone() };
+            let rule = route.rule.compiled(gate.roles())?;
+            let guard = Guard { gate: gate.clone(), rule, renderer: renderer.clone() };
             router = router.route(&route.path, (route.attach)(filter, Arc::new(guard)));
         }
         let (not_found, known) = (renderer.clone(), map.clone());

@@ -19,6 +19,7 @@ mod gate;
 mod interop;
 mod layers;
 mod password_interop;
+mod role_model;
 mod server;
 mod stores;
 mod support;
