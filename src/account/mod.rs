@@ -68,6 +68,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::audit::{AuditEvent, Auditor, EventName};
+use crate::authz::{Authorizer, RoleModel};
 use crate::error::Result;
 use crate::id::{Subject, TenantId};
 use crate::password::{PasswordPolicy, Passwords};
@@ -127,6 +128,12 @@ impl Accounts {
     #[must_use]
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    /// Decides by these roles, and records refusals where accounts record what happens.
+    #[must_use]
+    pub fn authorizer(&self, roles: RoleModel) -> Authorizer {
+        Authorizer::with_audit(roles, self.0.auditor.clone(), self.0.tokens.shared_clock())
     }
 
     fn event(&self, name: EventName, tenant: &TenantId) -> AuditEvent {

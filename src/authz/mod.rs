@@ -44,6 +44,7 @@
 //! ```
 
 mod access_map;
+mod authorizer;
 mod bits;
 mod decide;
 mod layer;
@@ -51,9 +52,11 @@ mod permission;
 pub mod policy;
 mod request;
 mod role;
+mod role_file;
 mod rule;
 
 pub use access_map::{AccessMap, AccessMapBuilder, Lookup};
+pub use authorizer::{Authorizer, Explanation};
 pub use decide::{Refused, Verdict, VerdictFuture, authorize};
 pub use layer::{Authorize, AuthorizeLayer, ResponseFuture};
 pub use permission::{Grant, InvalidPermission, Permission, Scope};

@@ -163,6 +163,21 @@ impl RoleModel {
         self.0.roles.values().any(|role| role.grants(&covering))
     }
 
+    /// The names of the roles that grant a permission, sorted.
+    #[must_use]
+    pub fn granting(&self, permission: &Permission) -> Vec<&str> {
+        let covering = self.0.universe.covering(permission);
+        let mut names: Vec<&str> = self
+            .0
+            .roles
+            .iter()
+            .filter(|(_, role)| role.grants(&covering))
+            .map(|(name, _)| name.as_ref())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Everything a principal's roles grant together, for asking more than once. Scopes are not looked at.
     #[must_use]
     pub fn rights(&self, principal: &Principal) -> Rights {

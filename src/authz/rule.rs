@@ -97,6 +97,15 @@ impl Rule {
         matches!(self.0, Kind::Policy(_))
     }
 
+    /// The permission it asks for, if it asks for one.
+    pub(super) fn asks_for(&self) -> Option<Permission> {
+        match &self.0 {
+            Kind::Permission(_, permission) => permission.clone(),
+            Kind::Question(question) => Some(question.permission().clone()),
+            _ => None,
+        }
+    }
+
     /// The scope a token would need, for the challenge of a refusal.
     pub(crate) fn needed_scope(&self) -> Option<&str> {
         match &self.0 {

@@ -169,7 +169,8 @@ impl GateRouter {
             map = map.add(route.method.clone(), route.path.clone(), route.rule.clone());
         }
         // INVARIANT: axum panics on what it cannot route, so nothing reaches it that the map did not accept.
-        let map = Arc::new(map.build(gate.roles())?);
+        let map = Arc::new(map.build(&gate.roles())?);
+        gate.remember(&map);
         let mut router = Router::new();
         for route in routes.list {
             let filter = MethodFilter::try_from(route.method.clone()).map_err(|_| {
@@ -179,7 +180,7 @@ impl GateRouter {
                     "use one of the methods of RFC 9110, or PATCH",
                 )
             })?;
-            let rule = route.rule.compiled(gate.roles())?;
+            let rule = route.rule.compiled(&gate.roles())?;
             let guard = Guard { gate: gate.clone(), rule, renderer: renderer.clone() };
             router = router.route(&route.path, (route.attach)(filter, Arc::new(guard)));
         }

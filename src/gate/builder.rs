@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::{Gate, Inner};
 use crate::account::Accounts;
 use crate::authn::{AuthScheme, BearerScheme, Schemes};
-use crate::authz::{AccessMapBuilder, RoleModel};
+use crate::authz::{AccessMapBuilder, Authorizer, RoleModel};
 use crate::error::ConfigError;
 use crate::id::TenantId;
 use crate::token::{AccessTokens, VerifyAccessToken};
@@ -119,9 +119,20 @@ impl GateBuilder {
             ));
         }
         let map = self.map.build(&self.roles)?;
+        let authorizer = match &self.accounts {
+            Some(accounts) => accounts.authorizer(self.roles),
+            None => Authorizer::new(self.roles),
+        };
         let schemes = Schemes::new(schemes, self.tenant);
         let unmapped = Mutex::new(HashSet::new());
-        Ok(Gate(Arc::new(Inner { schemes, roles: self.roles, map, unmapped, accounts: self.accounts })))
+        Ok(Gate(Arc::new(Inner {
+            schemes,
+            authorizer,
+            map,
+            unmapped,
+            accounts: self.accounts,
+            routed: Mutex::default(),
+        })))
     }
 }
 

@@ -5,7 +5,7 @@ use http::request::Parts;
 
 use super::Gate;
 use crate::authn::Authentication;
-use crate::authz::{AccessRequest, Lookup, Rule, Verdict, authorize};
+use crate::authz::{AccessRequest, Lookup, Refused, Rule, Verdict, authorize};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::{Admission, Identity, refused, whole_path};
@@ -67,24 +67,43 @@ impl Gate {
         extensions: &Extensions,
         rule: &Rule,
     ) -> Admission {
-        let request =
-            AccessRequest::new(&principal, &self.0.roles, action, resource).with_context(extensions);
+        let roles = self.roles();
+        let request = AccessRequest::new(&principal, &roles, action, resource).with_context(extensions);
         match authorize(&request, rule) {
             Verdict::Ready(Ok(())) => Admission::Ready(Ok(Identity::Set(principal))),
-            Verdict::Ready(Err(why)) => {
-                let schemes = &self.0.schemes;
-                Admission::Ready(Err(refused(why, rule, schemes.challenge(), schemes.bearer())))
+            // Nothing to record: what is left is rendering.
+            Verdict::Ready(Err(why)) if principal.is_anonymous() || !self.authorizer().records() => {
+                Admission::Ready(Err(self.refusal(why, rule)))
             }
-            Verdict::Pending(future) => {
-                let (schemes, rule) = (self.0.schemes.clone(), rule.clone());
-                Admission::Pending(Box::pin(async move {
-                    match future.await {
-                        Ok(()) => Ok(Identity::Set(principal)),
-                        Err(why) => Err(refused(why, &rule, schemes.challenge(), schemes.bearer())),
-                    }
-                }))
-            }
+            Verdict::Ready(Err(why)) => self.late(async move { Err(why) }, principal, action, resource, rule),
+            Verdict::Pending(future) => self.late(future, principal, action, resource, rule),
         }
+    }
+
+    /// A verdict that is waited for, and recorded if it is a refusal.
+    fn late(
+        &self,
+        verdict: impl Future<Output = Result<(), Refused>> + Send + 'static,
+        principal: Principal,
+        action: &str,
+        resource: &str,
+        rule: &Rule,
+    ) -> Admission {
+        let (gate, rule) = (self.clone(), rule.clone());
+        let (action, resource) = (action.to_owned(), resource.to_owned());
+        Admission::Pending(Box::pin(async move {
+            match verdict.await {
+                Ok(()) => Ok(Identity::Set(principal)),
+                Err(why) => {
+                    gate.authorizer().record(&principal, &rule, why, &action, &resource).await;
+                    Err(gate.refusal(why, &rule))
+                }
+            }
+        }))
+    }
+
+    fn refusal(&self, why: Refused, rule: &Rule) -> Rejection {
+        refused(why, rule, self.0.schemes.challenge(), self.0.schemes.bearer())
     }
 
     /// A pattern comes from the router, not from the client, so the set is bounded by the number of routes.

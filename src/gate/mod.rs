@@ -74,11 +74,11 @@ mod layer;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::Accounts;
 use crate::authn::Schemes;
-use crate::authz::{AccessMap, AuthorizeLayer, RoleModel, Rule};
+use crate::authz::{AccessMap, AuthorizeLayer, Authorizer, RoleModel, Rule};
 use crate::error::ConfigError;
 use crate::id::TenantId;
 
@@ -91,9 +91,11 @@ pub struct Gate(Arc<Inner>);
 
 struct Inner {
     schemes: Schemes,
-    roles: RoleModel,
+    authorizer: Authorizer,
     map: AccessMap,
     accounts: Option<Accounts>,
+    /// Rules of routers, which carry them on their own.
+    routed: Mutex<Vec<Rule>>,
     /// Routes without a rule that were reported, so that each is reported once.
     unmapped: Mutex<HashSet<String>>,
 }
@@ -126,7 +128,7 @@ impl Gate {
     pub fn require(&self, rule: Rule) -> Result<AuthorizeLayer, ConfigError> {
         let schemes = &self.0.schemes;
         let bearer = schemes.bearer().map(Into::into);
-        AuthorizeLayer::challenging(rule, &self.0.roles, schemes.challenge().clone(), bearer)
+        AuthorizeLayer::challenging(rule, &self.roles(), schemes.challenge().clone(), bearer)
     }
 
     /// The table of rules that [`layer`](Self::layer) goes by.
@@ -135,10 +137,35 @@ impl Gate {
         &self.0.map
     }
 
-    /// The roles.
+    /// The roles in force.
     #[must_use]
-    pub fn roles(&self) -> &RoleModel {
-        &self.0.roles
+    pub fn roles(&self) -> Arc<RoleModel> {
+        self.0.authorizer.roles()
+    }
+
+    /// Puts other roles in force in one step, for requests that come after; roles in tokens are names, so nobody has to
+    /// sign in again. Layers made by [`require`](Self::require) and [`AuthorizeLayer`] keep the roles they were made with.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming a rule of this gate that the new roles could never satisfy; the old ones stay in force.
+    pub fn replace_roles(&self, roles: RoleModel) -> Result<(), ConfigError> {
+        let routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mapped = self.0.map.iter().map(|(_, _, rule)| rule);
+        self.0.authorizer.replace_roles(roles, mapped.chain(routed.iter()))
+    }
+
+    /// Remembers the rules of a router, which [`replace_roles`](Self::replace_roles) has to respect.
+    #[cfg(feature = "axum")]
+    pub(crate) fn remember(&self, map: &AccessMap) {
+        let mut routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
+        routed.extend(map.iter().map(|(_, _, rule)| rule.clone()));
+    }
+
+    /// Decides for code behind the gate as the gate decides in front of it.
+    #[must_use]
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.0.authorizer
     }
 
     /// The accounts whose tokens it accepts, if it was built with some.
@@ -165,7 +192,7 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
             .field("schemes", &self.0.schemes)
-            .field("roles", &self.0.roles)
+            .field("authorizer", &self.0.authorizer)
             .field("map", &self.0.map)
             .finish_non_exhaustive()
     }

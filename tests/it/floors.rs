@@ -25,6 +25,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 1),
     ("audit", 1),
     // Services.
+    ("authz::authorizer", 2),
+    ("authz::Authorizer", 2),
+    ("authz::Explanation", 2),
     ("password::queue", 2),
     ("password::Passwords", 2),
     ("password::QueueStats", 2),
@@ -64,6 +67,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("audit", "crypto"),
     // A sink that fails on demand, among the stores that do.
     ("store::fault", "audit"),
+    ("account", "authz"),
     ("account", "token"),
     ("account", "session"),
     ("account", "api_key"),

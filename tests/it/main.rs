@@ -13,6 +13,7 @@
 
 mod accounts;
 mod attacks;
+mod authorizer;
 mod cost;
 mod floors;
 mod gate;
