@@ -27,7 +27,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-fn known(parts: &Parts) -> Result<Option<Principal>, Rejection> {
+pub(super) fn known(parts: &Parts) -> Result<Option<Principal>, Rejection> {
     match parts.extensions.get::<Principal>() {
         Some(principal) if principal.is_anonymous() => Ok(None),
         Some(principal) => Ok(Some(principal.clone())),

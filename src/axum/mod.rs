@@ -61,6 +61,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+mod authorized;
 mod extract;
 mod guarded;
 mod json;
@@ -69,6 +70,7 @@ mod router;
 mod routes;
 mod service;
 
+pub use authorized::{Authorized, Requirement};
 pub use extract::Claims;
 pub use json::StrictJson;
 pub use router::{GateRouter, Routes};

@@ -5,7 +5,7 @@ use http::{Method, Request, StatusCode};
 use portcullis::Principal;
 use portcullis::audit::EventName;
 use portcullis::authz::{Refused, Role, RoleModel, Rule};
-use portcullis::axum::GateService;
+use portcullis::axum::{Authorized, GateService, Requirement};
 use portcullis::gate::Gate;
 use secrecy::ExposeSecret as _;
 use tower::ServiceExt as _;
@@ -18,6 +18,14 @@ fn roles(user: &[&str]) -> RoleModel {
     RoleModel::builder().add(user).add(admin).build().unwrap()
 }
 
+struct DeleteTasks;
+
+impl Requirement for DeleteTasks {
+    fn rule() -> Rule {
+        Rule::permission("tasks:delete")
+    }
+}
+
 async fn gate(world: &World) -> (Gate, GateService) {
     let builder = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles(&["tasks:read"]));
     let gate = builder.build().await.unwrap();
@@ -25,6 +33,8 @@ async fn gate(world: &World) -> (Gate, GateService) {
         .router()
         .route(Method::GET, "/tasks", async |_: Principal| "read", Rule::permission("tasks:read"))
         .route(Method::DELETE, "/tasks/{id}", async || "deleted", Rule::permission("tasks:delete"))
+        .route(Method::POST, "/purge", async |_: Authorized<DeleteTasks>| "purged", Rule::authenticated())
+        .with_state(gate.authorizer().clone())
         .finish()
         .unwrap();
     (gate, service)
@@ -64,8 +74,13 @@ async fn a_refusal_is_recorded_wherever_it_is_decided() {
     let checked = gate.authorizer().check(&principal, &delete, "DELETE", "/tasks/1").await;
     assert_eq!(checked, Err(Refused::Forbidden));
 
+    assert_eq!(ask(&service, Method::POST, "/purge", token).await, StatusCode::FORBIDDEN);
+    assert_eq!(ask(&service, Method::POST, "/purge", None).await, StatusCode::UNAUTHORIZED);
+    let by_extractor = refusals().pop().unwrap();
+    assert_eq!(by_extractor.detail("rule"), Some("permission tasks:delete"));
+
     let recorded = refusals();
-    assert_eq!(recorded.len(), 2);
+    assert_eq!(recorded.len(), 3);
     assert_eq!(recorded[0], recorded[1], "one event, whichever form asked");
     assert_eq!(recorded[0].subject(), Some(&user.id));
     for (key, value) in [
@@ -91,6 +106,7 @@ async fn roles_are_replaced_in_one_step_or_not_at_all() {
 
     gate.replace_roles(roles(&["tasks:read", "tasks:delete"])).unwrap();
     assert_eq!(ask(&service, Method::DELETE, "/tasks/1", token).await, StatusCode::OK);
+    assert_eq!(ask(&service, Method::POST, "/purge", token).await, StatusCode::OK);
     gate.replace_roles(roles(&[])).unwrap();
     assert_eq!(ask(&service, Method::GET, "/tasks", token).await, StatusCode::FORBIDDEN);
 
