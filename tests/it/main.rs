@@ -21,6 +21,7 @@ mod interop;
 mod layers;
 mod password_interop;
 mod role_model;
+mod routes;
 mod server;
 mod stores;
 mod support;
