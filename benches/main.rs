@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                     # about a minute, then one table
-//! cargo bench -- route            # only what has `route` in its name; also: verify, mint, account
+//! cargo bench -- route            # only what has `route` in its name; also: decide, verify, mint, account
 //! ```
 //!
 //! Compare figures of one run only. Allocations are those of the calling thread for one operation, growing a vector
@@ -15,6 +15,7 @@
 )]
 
 mod accounts;
+mod decisions;
 mod routes;
 mod support;
 mod table;
@@ -38,6 +39,7 @@ fn main() {
         .configure_from_args();
     let runtime = support::runtime();
     routes::run(&mut criterion, &runtime, &mut table);
+    decisions::run(&mut criterion, &mut table);
     tokens::run(&mut criterion, &runtime, &mut table);
     accounts::run(&mut criterion, &runtime, &mut table);
     criterion.final_summary();

@@ -78,7 +78,7 @@ impl RoleModelBuilder {
             }
         }
         let (bound, count) = (universe.bound(), waiting.len());
-        let mut done: HashMap<Arc<str>, Compiled> = HashMap::with_capacity(count);
+        let mut done: Names<Arc<str>, Compiled> = Names::with_capacity_and_hasher(count, Default::default());
         // Each round takes the roles whose parents are all closed. A round that takes none has met a circle.
         while !order.is_empty() {
             let before = order.len();
@@ -116,9 +116,13 @@ fn problem(role: &str, what: impl Into<std::borrow::Cow<'static, str>>, cure: &'
 #[derive(Clone, Default)]
 pub struct RoleModel(Arc<Model>);
 
+/// What is looked up in these maps comes from the application or from a token we signed, never from a stranger, so the
+/// hash may be a quick one.
+type Names<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 #[derive(Default)]
 struct Model {
-    roles: HashMap<Arc<str>, Compiled>,
+    roles: Names<Arc<str>, Compiled>,
     universe: Universe,
 }
 
@@ -274,8 +278,8 @@ type Covering = [usize; 3];
 /// Numbers for all grants that appear in a model. They are never stored: another model may number differently.
 #[derive(Default)]
 struct Universe {
-    resources: HashMap<Arc<str>, usize>,
-    permissions: HashMap<Permission, usize>,
+    resources: Names<Arc<str>, usize>,
+    permissions: Names<Permission, usize>,
 }
 
 impl Universe {
