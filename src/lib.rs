@@ -103,7 +103,7 @@
 //! | `rust-crypto` | the same in pure Rust, with PS256 keys imported rather than generated | `ed25519-dalek`, `p256`, and `rsa` through `jsonwebtoken` | no |
 //! | `axum` | [`axum`]: `gate.router()`, extractors, endpoints, for axum 0.8 | `axum` | no |
 //! | `sqlite` | [`backend::sqlite`]: users, tokens and audit in an embedded database; needs a C compiler | `sqlx` | no |
-//! | `test-util` | [`store::conformance`], [`store::fault`], fast password parameters for tests | | no |
+//! | `test-util` | [`store::conformance`], [`store::fault`], [`gate::testing`], fast password parameters for tests | | no |
 //! | `full` | all of these but `test-util` | | no |
 //!
 //! Without `aws-lc` and `rust-crypto` tokens are signed with HS256 only.

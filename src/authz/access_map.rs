@@ -12,7 +12,8 @@ use crate::error::ConfigError;
 /// Which rule stands before which route. What is not in the table is denied.
 ///
 /// Patterns are those of axum's router (`/tasks/{id}`, `/files/{*rest}`) and are matched by the same engine. `HEAD`
-/// follows the rule of `GET` unless it has one of its own. `Display` prints the table.
+/// follows the rule of `GET` unless it has one of its own. `Display` prints the table, [`to_json`](Self::to_json) writes
+/// it down.
 ///
 /// ```
 /// use http::Method;
@@ -92,6 +93,14 @@ impl AccessMap {
         self.entries
             .iter()
             .flat_map(|entry| entry.rules.iter().map(|(method, rule)| (method, &*entry.pattern, rule)))
+    }
+
+    /// The entries in the same order, for programs: `[{"method": "GET", "pattern": "/tasks/{id}", "rule": "permission
+    /// tasks:read"}, ..]`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let entry = |(method, pattern, rule): (&Method, &str, &Rule)| serde_json::json!({ "method": method.as_str(), "pattern": pattern, "rule": rule.to_string() });
+        self.iter().map(entry).collect()
     }
 
     /// Whether there is no entry, so that everything is denied.

@@ -12,7 +12,7 @@ use http::Method;
 
 use super::GateService;
 use super::guarded::{Guard, Guarded, Renderer};
-use crate::authz::{AccessMap, Lookup, Rule};
+use crate::authz::{AccessMap, AccessMapBuilder, Lookup, RoleModel, Rule};
 use crate::error::ConfigError;
 use crate::gate::Gate;
 use crate::rejection::{Rejection, RejectionCode};
@@ -75,6 +75,28 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             other.list.into_iter().map(|route| Route { path: format!("{prefix}{}", route.path), ..route }),
         );
         self
+    }
+
+    /// The table of these routes and rules, without anything that serving them takes: for printing and for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for whatever [`AccessMapBuilder::build`](crate::authz::AccessMapBuilder::build) refuses.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use portcullis::authz::{RoleModel, Rule};
+    /// use portcullis::axum::Routes;
+    ///
+    /// let routes: Routes = Routes::new().route(Method::GET, "/live", async || "ok", Rule::public());
+    /// assert_eq!(routes.access_map(&RoleModel::default())?.to_string(), "GET  /live  public\n");
+    /// # Ok::<(), portcullis::ConfigError>(())
+    /// ```
+    pub fn access_map(&self, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
+        let add = |map: AccessMapBuilder, route: &Route<S>| {
+            map.add(route.method.clone(), route.path.clone(), route.rule.clone())
+        };
+        self.list.iter().fold(AccessMap::builder(), add).build(roles)
     }
 
     /// Gives the handlers their state.
@@ -164,12 +186,8 @@ impl GateRouter {
     /// refuses, and for a method that axum does not route.
     pub fn finish(self) -> Result<GateService, ConfigError> {
         let Self { gate, renderer, routes } = self;
-        let mut map = AccessMap::builder();
-        for route in &routes.list {
-            map = map.add(route.method.clone(), route.path.clone(), route.rule.clone());
-        }
         // INVARIANT: axum panics on what it cannot route, so nothing reaches it that the map did not accept.
-        let map = Arc::new(map.build(&gate.roles())?);
+        let map = Arc::new(routes.access_map(&gate.roles())?);
         gate.remember(&map);
         let mut router = Router::new();
         for route in routes.list {

@@ -71,6 +71,8 @@
 mod builder;
 mod decide;
 mod layer;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 use std::collections::HashSet;
 use std::fmt;
