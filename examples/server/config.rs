@@ -34,6 +34,22 @@ pub enum Environment {
     Production,
 }
 
+impl Environment {
+    /// This alone, where nothing else of the configuration matters.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::parse(Vars(std::env::vars().collect()).text("ENVIRONMENT"))
+    }
+
+    fn parse(text: Option<&str>) -> Result<Self, ConfigError> {
+        match text.unwrap_or("development") {
+            "development" | "dev" => Ok(Self::Development),
+            "test" => Ok(Self::Test),
+            "production" | "prod" => Ok(Self::Production),
+            _ => Err(invalid("ENVIRONMENT", "use development, test or production")),
+        }
+    }
+}
+
 /// Where the signing key comes from.
 #[derive(Debug)]
 pub enum SigningKey {
@@ -72,12 +88,7 @@ impl Config {
 
     fn from_vars(vars: HashMap<String, String>) -> Result<Self, ConfigError> {
         let vars = Vars(vars);
-        let environment = match vars.text("ENVIRONMENT").unwrap_or("development") {
-            "development" | "dev" => Environment::Development,
-            "test" => Environment::Test,
-            "production" | "prod" => Environment::Production,
-            _ => return Err(invalid("ENVIRONMENT", "use development, test or production")),
-        };
+        let environment = Environment::parse(vars.text("ENVIRONMENT"))?;
         if vars.flag("DEBUG")?.unwrap_or(false) && environment == Environment::Production {
             return Err(ConfigError::new(
                 "DEBUG",

@@ -51,7 +51,7 @@ struct Advance {
     advance_seconds: u32,
 }
 
-pub fn routes(clock: ServerClock, accounts: Accounts) -> Routes {
+pub fn routes<S: Clone + Send + Sync + 'static>(clock: ServerClock, accounts: Accounts) -> Routes<S> {
     Routes::new()
         .route(Method::GET, "/error", error, Rule::public())
         .route(Method::GET, "/panic", panic, Rule::public())

@@ -10,7 +10,8 @@
 //! curl -s localhost:8012/api/auth/me -H "authorization: Bearer $TOKEN"   # 200
 //! ```
 //!
-//! `cargo run --example server -- --access-map` prints who may call what, and ends.
+//! `cargo run --example server -- --access-map` prints who may call what, and ends; `--access-map=json` does so for
+//! programs. Neither opens a database or a key file.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
 #![allow(unreachable_pub, reason = "the modules of a program have no outside")]
 
@@ -66,13 +67,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let print_access_map = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [argument] if argument == "--access-map" => true,
-        _ => {
-            return Err("the only argument is --access-map; everything else is set in the environment".into());
+    match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => serve().await,
+        [argument] if argument == "--access-map" => {
+            print!("{}", routes::table(Environment::from_env()?).await?);
+            Ok(())
         }
-    };
+        [argument] if argument == "--access-map=json" => {
+            println!("{:#}", routes::table(Environment::from_env()?).await?.to_json());
+            Ok(())
+        }
+        _ => Err("the only argument is --access-map or --access-map=json; everything else is set in the environment"
+            .into()),
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env()?;
     let keys = Arc::new(keys::load(&config.signing_key)?);
     let store = SqliteStore::open(&config.database).await?;
@@ -102,15 +112,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         clock: shared_clock,
     };
     app.migrate().await?;
-    let mut router = routes::build(&gate, &accounts, app);
-    if config.environment == Environment::Test {
-        router = router.add_routes_at("/api/debug", debug::routes(clock, accounts.clone()));
-    }
-    let service = router.finish()?;
-    if print_access_map {
-        print!("{}", service.access_map());
-        return Ok(());
-    }
+    let routes = routes::build(config.environment, &accounts, gate.tenant(), clock);
+    let service = gate.router().add_routes(routes.with_state(app)).finish()?;
 
     first_admin(&accounts, &config.admin).await?;
     let listener = tokio::net::TcpListener::bind(config.bind)

@@ -1,18 +1,31 @@
 //! Every route with its handler and its rule. What is not here is 404.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use axum::Json;
 use http::Method;
+use portcullis::TenantId;
 use portcullis::account::Accounts;
-use portcullis::authz::Rule;
-use portcullis::axum::{GateRouter, account_routes, jwks_routes};
-use portcullis::gate::Gate;
+use portcullis::audit::MemorySink;
+use portcullis::authz::{AccessMap, Rule};
+use portcullis::axum::{Routes, account_routes, jwks_routes};
+use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::store::MemoryStore;
 use serde_json::json;
 
 use crate::app::App;
-use crate::{admin, notes, tasks};
+use crate::config::Environment;
+use crate::debug::{self, ServerClock};
+use crate::{admin, notes, roles, tasks};
 
-pub fn build(gate: &Gate, accounts: &Accounts, app: App) -> GateRouter {
-    gate.router()
+pub fn build(
+    environment: Environment,
+    accounts: &Accounts,
+    tenant: &TenantId,
+    clock: ServerClock,
+) -> Routes<App> {
+    let routes = Routes::new()
         .route(Method::GET, "/api/tasks", tasks::list, Rule::permission("tasks:read"))
         .route(Method::POST, "/api/tasks", tasks::create, Rule::permission("tasks:write"))
         .route(Method::DELETE, "/api/tasks/{id}", tasks::delete, Rule::permission("tasks:delete"))
@@ -26,8 +39,26 @@ pub fn build(gate: &Gate, accounts: &Accounts, app: App) -> GateRouter {
         .route(Method::PUT, "/api/admin/users/{id}/status", admin::set_status, Rule::role("admin"))
         .route(Method::DELETE, "/api/admin/users/{id}", admin::delete, Rule::permission("users:delete"))
         .route(Method::GET, "/api/admin/audit", admin::audit, Rule::role("admin"))
-        .with_state(app)
         .route(Method::GET, "/health", async || Json(json!({ "status": "ok" })), Rule::public())
-        .add_routes_at("/api/auth", account_routes(accounts, gate.tenant()))
-        .add_routes(jwks_routes(accounts.tokens()))
+        .add_routes_at("/api/auth", account_routes(accounts, tenant))
+        .add_routes(jwks_routes(accounts.tokens()));
+    match environment {
+        Environment::Test => routes.add_routes_at("/api/debug", debug::routes(clock, accounts.clone())),
+        Environment::Development | Environment::Production => routes,
+    }
+}
+
+/// The table of them all. Their accounts are in memory under a key that is thrown away, so it can be had where there is
+/// neither database nor key file.
+pub async fn table(environment: Environment) -> Result<AccessMap, Box<dyn Error>> {
+    let accounts = Accounts::builder()
+        .with_store(Arc::new(MemoryStore::new()))
+        .with_audit(Arc::new(MemorySink::default()))
+        .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::Hs256)?)?)))
+        .with_issuer("http://localhost")
+        .with_audience("http://localhost")
+        .build()
+        .await?;
+    let routes = build(environment, &accounts, &TenantId::default(), ServerClock::default());
+    Ok(routes.access_map(&roles::model()?)?)
 }

@@ -104,3 +104,20 @@ fn the_table_prints() {
         .unwrap();
     assert_eq!(map.to_string(), "GET     /tasks/{id}  permission tasks:read\nDELETE  /x           public\n");
 }
+
+#[test]
+fn the_table_as_json() {
+    let map = AccessMap::builder()
+        .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+        .add(Method::POST, "/in", Rule::public())
+        .add(Method::PUT, "/tasks/{id}", Rule::role("user"))
+        .build(&roles())
+        .unwrap();
+    let want = serde_json::json!([
+        { "method": "GET", "pattern": "/tasks/{id}", "rule": "permission tasks:read" },
+        { "method": "PUT", "pattern": "/tasks/{id}", "rule": "role user" },
+        { "method": "POST", "pattern": "/in", "rule": "public" },
+    ]);
+    assert_eq!(map.to_json(), want);
+    assert_eq!(AccessMap::default().to_json(), serde_json::json!([]));
+}

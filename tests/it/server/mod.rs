@@ -6,6 +6,7 @@ mod accounts;
 mod client;
 mod crash;
 mod enumeration;
+mod escalation;
 mod flows;
 mod load;
 mod ownership;
