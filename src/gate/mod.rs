@@ -15,6 +15,8 @@
 //! rule together. [`Gate::layer`] goes onto any service or router that is already there and looks the rule up in its
 //! access map; what it doesn't cover stands on its page.
 //!
+//! Tests of an application ask as whom they like with [`testing`] (feature `test-util`).
+//!
 //! A path that is not in canonical form (`/t%61sks`, `//tasks`, `/a/../b`) has no rule where the gate goes by the path,
 //! because what stands behind it might read it differently.
 //!
