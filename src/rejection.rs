@@ -7,7 +7,7 @@
 //! | status | says | codes |
 //! |---|---|---|
 //! | 400, 413, 415 | the request could not be read | `malformed_request`, `body_too_large`, `unsupported_media_type` |
-//! | 401 | who are you? | `unauthenticated`, `token_expired`, `token_stale` (refresh), `sign_in_failed`, .. |
+//! | 401 | who are you? | `unauthenticated`, `token_expired`, `token_stale` (refresh), `reauthentication_required`, .. |
 //! | 403 | you may not | `forbidden`, `insufficient_scope` |
 //! | 404, 405 | nothing here that you may know of | `not_found`, `method_not_allowed` |
 //! | 409, 422 | change something and try again | `username_taken`, `email_taken`, `password_rejected`, `validation_failed` |
@@ -80,6 +80,8 @@ codes! {
     CredentialInUrl = 401, "credential_in_url", "A credential must not be part of the URL";
     /// The `Authorization` header uses a scheme this service does not accept.
     SchemeUnsupported = 401, "scheme_unsupported", "The authentication scheme is not supported";
+    /// The sign-in is too old or too weak for this; a new one helps.
+    ReauthenticationRequired = 401, "reauthentication_required", "A fresh or stronger sign-in is required";
     /// Sign-in failed; for whatever reason.
     SignInFailed = 401, "sign_in_failed", "The sign-in details are not correct";
     /// The refresh token is not, or no longer, valid.

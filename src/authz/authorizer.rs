@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::audit::{AuditEvent, Auditor, EventName};
+use crate::authz::policy::PolicyExplanation;
 use crate::authz::{AccessRequest, Refused, RoleModel, Rule, authorize};
 use crate::error::ConfigError;
 use crate::principal::Principal;
@@ -109,7 +110,10 @@ impl Authorizer {
         resource: &str,
     ) -> Explanation {
         let roles = self.roles();
-        let verdict = authorize(&AccessRequest::new(principal, &roles, action, resource), rule);
+        let (verdict, policy) = {
+            let request = AccessRequest::new(principal, &roles, action, resource);
+            (authorize(&request, rule), rule.explained(&request))
+        };
         let answer = verdict.resolve().await;
         let needed = match rule.asks_for() {
             Some(permission) => roles.granting(&permission).into_iter().map(str::to_owned).collect(),
@@ -117,14 +121,8 @@ impl Authorizer {
         };
         let scopes = principal.scopes().map(|scopes| scopes.map(str::to_owned).collect());
         let held = principal.roles().map(str::to_owned).collect();
-        Explanation {
-            answer,
-            rule: rule.to_string(),
-            held,
-            scopes,
-            needed,
-            scope: rule.needed_scope().map(Into::into),
-        }
+        let scope = rule.needed_scope().map(Into::into);
+        Explanation { answer, rule: rule.to_string(), held, scopes, needed, scope, policy }
     }
 
     /// Records that somebody known was refused.
@@ -138,7 +136,8 @@ impl Authorizer {
     ) {
         let Some((auditor, clock)) = &self.0.audit else { return };
         let Some(subject) = principal.subject() else { return };
-        if !matches!(why, Refused::Forbidden | Refused::InsufficientScope) {
+        // Hidden refusals too: the trail knows what the client does not.
+        if !matches!(why, Refused::Forbidden | Refused::InsufficientScope | Refused::NotFound) {
             return;
         }
         let mut event = AuditEvent::new(EventName::AuthzFail, clock.now(), principal.tenant().clone())
@@ -188,6 +187,8 @@ pub struct Explanation {
     pub needed: Vec<String>,
     /// The scope that would be needed, if the token is limited.
     pub scope: Option<String>,
+    /// How the policy and its parts answered, where a policy decides.
+    pub policy: Option<PolicyExplanation>,
 }
 
 impl fmt::Display for Explanation {
@@ -211,11 +212,10 @@ impl fmt::Display for Explanation {
             Err(Refused::Unavailable) => write!(f, "undecided: `{rule}` could not be asked"),
             Err(_) => {
                 write!(f, "refused: `{rule}` is not satisfied; held: role {}", list(held))?;
-                if needed.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, "; needed: one of the roles {}", list(needed))
+                if !needed.is_empty() {
+                    write!(f, "; needed: one of the roles {}", list(needed))?;
                 }
+                self.policy.as_ref().map_or(Ok(()), |policy| write!(f, "\n{policy}"))
             }
         }
     }

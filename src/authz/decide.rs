@@ -3,10 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
-use super::policy::{Decision, PolicyOutcome};
+use super::policy::{Decision, Policy, PolicyOutcome};
 use super::rule::Kind;
 use super::{AccessRequest, Rule};
+use crate::principal::Assurance;
 use crate::rejection::RejectionCode;
 
 /// Why access was refused.
@@ -19,6 +21,10 @@ pub enum Refused {
     Forbidden,
     /// The roles would allow it, the scopes of the token do not: 403.
     InsufficientScope,
+    /// Known, but not allowed to know either: 404.
+    NotFound,
+    /// Known and perhaps allowed, after signing in again: 401.
+    Reauthenticate(StepUp),
     /// It could not be found out: 503.
     Unavailable,
 }
@@ -31,8 +37,51 @@ impl Refused {
             Self::Unauthenticated => RejectionCode::Unauthenticated,
             Self::Forbidden => RejectionCode::Forbidden,
             Self::InsufficientScope => RejectionCode::InsufficientScope,
+            Self::NotFound => RejectionCode::NotFound,
+            Self::Reauthenticate(_) => RejectionCode::ReauthenticationRequired,
             Self::Unavailable => RejectionCode::Unavailable,
         }
+    }
+}
+
+/// What a sign-in would have to be like ([RFC 9470 section 3]).
+///
+/// [RFC 9470 section 3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepUp {
+    /// At least this sure.
+    pub assurance: Option<Assurance>,
+    /// Not longer ago than this.
+    pub max_age: Option<Duration>,
+}
+
+impl StepUp {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        let ages = [self.max_age, other.max_age];
+        Self { assurance: self.assurance.max(other.assurance), max_age: ages.into_iter().flatten().min() }
+    }
+
+    /// The level as a value of `acr_values`.
+    pub(super) const fn acr(self) -> &'static str {
+        match self.assurance {
+            None => "none",
+            Some(Assurance::Aal1) => "aal1",
+            Some(Assurance::Aal2) => "aal2",
+            Some(Assurance::Aal3) => "aal3",
+        }
+    }
+
+    /// As parameters of a challenge, each with a comma before it.
+    pub(crate) fn parameters(self) -> String {
+        let mut text = String::new();
+        if self.assurance.is_some() {
+            text = format!(", acr_values=\"{}\"", self.acr());
+        }
+        if let Some(max_age) = self.max_age {
+            text = format!("{text}, max_age=\"{}\"", max_age.as_secs());
+        }
+        text
     }
 }
 
@@ -70,7 +119,8 @@ impl fmt::Debug for Verdict {
     }
 }
 
-/// Whether the request satisfies the rule. No clock, no store, no lock, and without a policy no allocation.
+/// Whether the request satisfies the rule. Without a policy no clock, no store, no lock
+/// and no allocation.
 #[must_use]
 pub fn authorize(request: &AccessRequest<'_>, rule: &Rule) -> Verdict {
     Verdict::Ready(match &rule.0 {
@@ -81,13 +131,16 @@ pub fn authorize(request: &AccessRequest<'_>, rule: &Rule) -> Verdict {
         Kind::Question(question) => request.check_question(question),
         Kind::Permission(_, None) => Err(Refused::Forbidden),
         Kind::Policy(policy) => {
-            let anonymous = request.principal().is_anonymous();
             match policy.decide(request) {
-                PolicyOutcome::Ready(decision) => answer(decision, anonymous),
+                PolicyOutcome::Ready(Decision::Allow) => Ok(()),
+                PolicyOutcome::Ready(Decision::Deny | Decision::Abstain) => Err(refusal(policy, request)),
                 PolicyOutcome::Pending(future) => {
+                    // Before anything is found out, so that it cannot say what was.
+                    let refused = refusal(policy, request);
                     return Verdict::Pending(Box::pin(async move {
                         match future.await {
-                            Ok(decision) => answer(decision, anonymous),
+                            Ok(Decision::Allow) => Ok(()),
+                            Ok(Decision::Deny | Decision::Abstain) => Err(refused),
                             Err(error) => {
                                 tracing::error!(kind = ?error.kind(), %error, "a policy could not decide");
                                 Err(Refused::Unavailable)
@@ -100,12 +153,8 @@ pub fn authorize(request: &AccessRequest<'_>, rule: &Rule) -> Verdict {
     })
 }
 
-fn answer(decision: Decision, anonymous: bool) -> Result<(), Refused> {
-    match decision {
-        Decision::Allow => Ok(()),
-        Decision::Deny | Decision::Abstain if anonymous => Err(Refused::Unauthenticated),
-        Decision::Deny | Decision::Abstain => Err(Refused::Forbidden),
-    }
+fn refusal(policy: &impl Policy, request: &AccessRequest<'_>) -> Refused {
+    request.check_authenticated().err().unwrap_or_else(|| policy.refusal(request))
 }
 
 #[cfg(test)]

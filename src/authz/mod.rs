@@ -19,6 +19,8 @@
 //! | has not proved who it is | 401 `unauthenticated`, with a challenge |
 //! | lacks the role or permission | 403 `forbidden` |
 //! | has it, but the scopes of its token don't cover it | 403 `insufficient_scope`, with a challenge that names the scope |
+//! | may not know whether there is anything ([`hidden`](policy::hidden)) | 404 `not_found` |
+//! | signed in too long ago or with too little | 401 `reauthentication_required`, with a challenge that names what is missing |
 //! | asks while a policy can't find out | 503 `unavailable` |
 //!
 //! A rule knows the route, not the row: whether *this* note is *this* user's is for the query that reads it, or for a
@@ -57,7 +59,7 @@ mod rule;
 
 pub use access_map::{AccessMap, AccessMapBuilder, Lookup};
 pub use authorizer::{Authorizer, Explanation};
-pub use decide::{Refused, Verdict, VerdictFuture, authorize};
+pub use decide::{Refused, StepUp, Verdict, VerdictFuture, authorize};
 pub use layer::{Authorize, AuthorizeLayer, ResponseFuture};
 pub use permission::{Grant, InvalidPermission, Permission, Scope};
 pub use request::{AccessRequest, Context};

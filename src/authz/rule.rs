@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::permission::Permission;
-use super::policy::{Policy, SharedPolicy, check_permission, check_role};
-use super::{Question, RoleModel};
+use super::policy::{Policy, PolicyExplanation, SharedPolicy, check_permission, check_role};
+use super::{AccessRequest, Question, RoleModel};
 use crate::error::ConfigError;
 
 /// What a request must satisfy to reach a route. Checked against the roles when the table it stands in is built.
@@ -95,6 +95,14 @@ impl Rule {
     /// Whether a policy decides, which alone looks at what is asked for.
     pub(crate) fn is_policy(&self) -> bool {
         matches!(self.0, Kind::Policy(_))
+    }
+
+    /// How its policy comes to its answer, if a policy decides.
+    pub(super) fn explained(&self, request: &AccessRequest<'_>) -> Option<PolicyExplanation> {
+        match &self.0 {
+            Kind::Policy(policy) => Some(policy.explain(request)),
+            _ => None,
+        }
     }
 
     /// The permission it asks for, if it asks for one.

@@ -27,14 +27,55 @@ pub(crate) fn refused(why: Refused, rule: &Rule, challenge: &Arc<str>, bearer: O
         Refused::Unauthenticated => rejection.with_challenge(challenge.clone()),
         Refused::InsufficientScope => match (bearer, rule.needed_scope()) {
             (Some(bearer), Some(scope)) => {
-                let comma = if bearer.contains(' ') { "," } else { "" };
-                rejection.with_challenge(format!(
-                    "{bearer}{comma} error=\"insufficient_scope\", scope=\"{scope}\""
-                ))
+                let error = format!("error=\"insufficient_scope\", scope=\"{scope}\"");
+                rejection.with_challenge(with_parameters(bearer, &error))
             }
             _ => rejection,
         },
+        // RFC 9470 section 3.
+        Refused::Reauthenticate(step_up) => match bearer {
+            Some(bearer) => {
+                let error = format!("error=\"insufficient_user_authentication\"{}", step_up.parameters());
+                rejection.with_challenge(with_parameters(bearer, &error))
+            }
+            None => rejection.with_challenge(challenge.clone()),
+        },
         Refused::Unavailable => rejection.with_retry_after(RETRY_OUTAGE),
         _ => rejection,
+    }
+}
+
+fn with_parameters(challenge: &str, parameters: &str) -> String {
+    let comma = if challenge.contains(' ') { "," } else { "" };
+    format!("{challenge}{comma} {parameters}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::StepUp;
+    use crate::principal::Assurance;
+
+    #[test]
+    fn a_step_up_says_what_is_missing() {
+        let (assurance, max_age) = (Some(Assurance::Aal2), Some(Duration::from_secs(300)));
+        let error = "error=\"insufficient_user_authentication\"";
+        for (step_up, bearer, want) in [
+            (
+                StepUp { assurance, max_age: None },
+                Some("Bearer"),
+                format!("Bearer {error}, acr_values=\"aal2\""),
+            ),
+            (
+                StepUp { assurance, max_age },
+                Some("Bearer realm=\"api\""),
+                format!("Bearer realm=\"api\", {error}, acr_values=\"aal2\", max_age=\"300\""),
+            ),
+            (StepUp { assurance: None, max_age }, None, "Cookie".to_owned()),
+        ] {
+            let rejection =
+                refused(Refused::Reauthenticate(step_up), &Rule::authenticated(), &"Cookie".into(), bearer);
+            assert_eq!((rejection.status(), rejection.challenge()), (401, Some(want.as_str())));
+        }
     }
 }

@@ -45,13 +45,13 @@ pub enum Answer {
 impl Matrix {
     /// Asks for everybody and every route. `map` is the gate's own or that of a closed router behind it.
     pub async fn of(gate: &Gate, map: &AccessMap, cast: &Cast) -> Self {
-        let anonymous = Principal::anonymous(gate.tenant().clone());
+        let (roles, anonymous) = (gate.roles(), Principal::anonymous(gate.tenant().clone()));
         let mut matrix = Self { names: vec![ANONYMOUS.to_owned()], rows: Vec::new() };
         matrix.names.extend(cast.parts.iter().map(|(name, _)| name.to_string()));
         for (method, pattern, rule) in map.iter() {
             let mut answers = Vec::new();
             for principal in std::iter::once(&anonymous).chain(cast.parts.iter().map(|part| &part.1)) {
-                let request = AccessRequest::new(principal, gate.roles(), method.as_str(), pattern);
+                let request = AccessRequest::new(principal, &roles, method.as_str(), pattern);
                 let answer = if rule.is_public() {
                     Answer::In
                 } else if principal.tenant() != gate.tenant() {
