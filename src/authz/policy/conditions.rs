@@ -59,13 +59,12 @@ pub fn during(period: Range<Timestamp>, clock: impl Clock) -> SharedPolicy {
 ///
 /// ```
 /// use std::time::Duration;
-/// use portcullis::authz::policy::daily;
+/// use portcullis::authz::policy::{Policy, daily};
 /// use portcullis::time::SystemClock;
 ///
 /// let hour = |hour: u64| Duration::from_secs(hour * 60 * 60);
 /// let at_night = daily(hour(22)..hour(6), SystemClock::new());
 /// assert_eq!(at_night.describe(), "daily 79200s..21600s UTC");
-/// # use portcullis::authz::policy::Policy;
 /// ```
 pub fn daily(times: Range<Duration>, clock: impl Clock) -> SharedPolicy {
     let Range { start, end } = times;
