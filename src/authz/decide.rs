@@ -126,6 +126,7 @@ pub fn authorize(request: &AccessRequest<'_>, rule: &Rule) -> Verdict {
     Verdict::Ready(match &rule.0 {
         Kind::Public | Kind::Anyone => Ok(()),
         Kind::Authenticated => request.check_authenticated(),
+        Kind::Unlimited => request.check_unlimited(),
         Kind::Role(name) => request.check_role(name),
         Kind::Permission(_, Some(permission)) => request.check_permission(permission),
         Kind::Question(question) => request.check_question(question),

@@ -74,12 +74,17 @@ impl<'a> AccessRequest<'a> {
         if self.principal.is_anonymous() { Err(Refused::Unauthenticated) } else { Ok(()) }
     }
 
+    pub(super) fn check_unlimited(&self) -> Result<(), Refused> {
+        self.check_authenticated()?;
+        self.check_scopes(|scope| scope == "*:*")
+    }
+
     pub(super) fn check_role(&self, role: &str) -> Result<(), Refused> {
         self.check_authenticated()?;
         if !self.principal.roles().any(|held| self.model.includes(held, role)) {
             return Err(Refused::Forbidden);
         }
-        self.check_scopes(|scope| scope == "*:*")
+        self.check_unlimited()
     }
 
     pub(super) fn check_permission(&self, permission: &Permission) -> Result<(), Refused> {

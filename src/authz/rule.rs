@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Public,
     Anyone,
     Authenticated,
+    Unlimited,
     Role(Arc<str>),
     /// `None` if the text is no permission: building refuses it, and it allows nobody.
     Permission(Arc<str>, Option<Permission>),
@@ -43,6 +44,13 @@ impl Rule {
     #[must_use]
     pub fn authenticated() -> Self {
         Self(Kind::Authenticated)
+    }
+
+    /// Everybody who has proved who they are, with a token that no scope limits: for what a user does to the account, and
+    /// for data that no permission guards. [`authenticated`](Self::authenticated) lets limited tokens in too.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self(Kind::Unlimited)
     }
 
     /// Whoever holds this role, or one that inherits from it, with a token that no scope limits.
@@ -84,7 +92,7 @@ impl Rule {
     /// [`ConfigError`] if it names a role that is not defined, a permission that no role grants or that is malformed.
     pub fn validate(&self, roles: &RoleModel) -> Result<(), ConfigError> {
         match &self.0 {
-            Kind::Public | Kind::Anyone | Kind::Authenticated => Ok(()),
+            Kind::Public | Kind::Anyone | Kind::Authenticated | Kind::Unlimited => Ok(()),
             Kind::Role(name) => check_role(name, roles),
             Kind::Permission(text, _) => check_permission(text, roles),
             Kind::Question(question) => check_permission(question.permission().as_str(), roles),
@@ -119,7 +127,7 @@ impl Rule {
         match &self.0 {
             Kind::Permission(_, Some(permission)) => Some(permission.as_str()),
             Kind::Question(question) => Some(question.permission().as_str()),
-            Kind::Role(_) => Some("*:*"),
+            Kind::Role(_) | Kind::Unlimited => Some("*:*"),
             _ => None,
         }
     }
@@ -131,6 +139,7 @@ impl fmt::Display for Rule {
             Kind::Public => f.write_str("public"),
             Kind::Anyone => f.write_str("anyone"),
             Kind::Authenticated => f.write_str("authenticated"),
+            Kind::Unlimited => f.write_str("unlimited"),
             Kind::Role(name) => write!(f, "role {name}"),
             Kind::Permission(text, _) => write!(f, "permission {text}"),
             Kind::Question(question) => write!(f, "permission {}", question.permission()),

@@ -26,7 +26,7 @@ use crate::token::{Tokens, jwks};
 /// | `POST /refresh` | public | `{refresh_token}` | 200 tokens; 401 |
 /// | `POST /logout` | authenticated | `{refresh_token?, everywhere?}` or nothing | 200 |
 /// | `GET /me` | authenticated | | 200 the user |
-/// | `POST /password/change` | authenticated | `{current_password, new_password}` | 200 tokens; 422 with reasons |
+/// | `POST /password/change` | unlimited | `{current_password, new_password}` | 200 tokens; 422 with reasons |
 ///
 /// The form is that of OAuth 2.0's password grant (RFC 6749 section 4.3.2), which many API explorers send. Unknown and
 /// duplicate fields are refused: nobody sets a role by naming it. Every answer says `no-store`.
@@ -53,7 +53,7 @@ pub fn account_routes<S: Clone + Send + Sync + 'static>(accounts: &Accounts, ten
         .route(Method::POST, "/refresh", auth::refresh, Rule::public())
         .route(Method::POST, "/logout", auth::logout, Rule::authenticated())
         .route(Method::GET, "/me", auth::me, Rule::authenticated())
-        .route(Method::POST, "/password/change", auth::change_password, Rule::authenticated())
+        .route(Method::POST, "/password/change", auth::change_password, Rule::unlimited())
         .with_state(auth)
 }
 
