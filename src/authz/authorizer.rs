@@ -1,6 +1,7 @@
 //! [`Authorizer`]: the decision in code, with its audit event and its explanation.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -64,6 +65,11 @@ impl Authorizer {
         self.0.roles.load_full()
     }
 
+    /// The roles in force, for the time of one decision: no counter is touched that all requests share.
+    pub(crate) fn current(&self) -> impl Deref<Target = Arc<RoleModel>> {
+        self.0.roles.load()
+    }
+
     /// Puts other roles in force, in one step: no decision sees half of them.
     ///
     /// # Errors
@@ -79,7 +85,8 @@ impl Authorizer {
         Ok(())
     }
 
-    /// Whether the principal may do this to that.
+    /// Whether the principal may do this to that. Both are names of yours and stand in the audit event of a refusal: pass
+    /// an id you looked up rather than text a client sent.
     ///
     /// # Errors
     ///
@@ -91,11 +98,23 @@ impl Authorizer {
         action: &str,
         resource: &str,
     ) -> Result<(), Refused> {
+        self.check_route(principal, rule, action, resource, Some(resource)).await
+    }
+
+    /// As [`check`](Self::check), where what is asked for is a path, and what is recorded the route that matched it.
+    pub(crate) async fn check_route(
+        &self,
+        principal: &Principal,
+        rule: &Rule,
+        action: &str,
+        path: &str,
+        route: Option<&str>,
+    ) -> Result<(), Refused> {
         let roles = self.roles();
-        let verdict = authorize(&AccessRequest::new(principal, &roles, action, resource), rule);
+        let verdict = authorize(&AccessRequest::new(principal, &roles, action, path), rule);
         let answer = verdict.resolve().await;
         if let Err(why) = answer {
-            self.record(principal, rule, why, action, resource).await;
+            self.record(principal, rule, why, action, route).await;
         }
         answer
     }
@@ -132,7 +151,7 @@ impl Authorizer {
         rule: &Rule,
         why: Refused,
         action: &str,
-        resource: &str,
+        resource: Option<&str>,
     ) {
         let Some((auditor, clock)) = &self.0.audit else { return };
         let Some(subject) = principal.subject() else { return };
@@ -144,8 +163,10 @@ impl Authorizer {
             .with_subject(subject.clone())
             .with_detail("rule", rule.to_string())
             .with_detail("reason", why.code().as_str())
-            .with_detail("action", action)
-            .with_detail("resource", shortened(resource));
+            .with_detail("action", action);
+        if let Some(resource) = resource {
+            event = event.with_detail("resource", resource);
+        }
         if let Some(family) = principal.family() {
             event = event.with_family(family.clone());
         }
@@ -158,11 +179,6 @@ impl Authorizer {
     pub(crate) fn records(&self) -> bool {
         self.0.audit.is_some()
     }
-}
-
-/// A path comes from the client: at most 256 characters of it are worth keeping.
-fn shortened(resource: &str) -> String {
-    resource.chars().take(256).collect()
 }
 
 impl fmt::Debug for Authorizer {

@@ -11,7 +11,7 @@ use super::extract::known;
 use crate::authz::{Authorizer, Rule};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{refused, whole_path};
+use crate::wire::{matched_route, refused, whole_path};
 
 /// Names a rule by a type, for [`Authorized`].
 #[diagnostic::on_unimplemented(
@@ -85,7 +85,8 @@ where
         let principal = known(parts)?.ok_or(Rejection::new(RejectionCode::Unauthenticated))?;
         let (authorizer, rule) = (Authorizer::from_ref(state), R::rule());
         let path = whole_path(parts).unwrap_or(parts.uri.path());
-        match authorizer.check(&principal, &rule, parts.method.as_str(), path).await {
+        let (action, route) = (parts.method.as_str(), matched_route(&parts.extensions));
+        match authorizer.check_route(&principal, &rule, action, path, route).await {
             Ok(()) => Ok(Self { principal, requirement: PhantomData }),
             Err(why) => Err(refused(why, &rule, &Arc::from("Bearer"), Some("Bearer"))),
         }

@@ -8,7 +8,7 @@ use crate::authn::Authentication;
 use crate::authz::{AccessRequest, Lookup, Refused, Rule, Verdict, authorize};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{Admission, Identity, refused, whole_path};
+use crate::wire::{Admission, Identity, matched_route, refused, whole_path};
 
 impl Gate {
     /// The rule for a request, from the access map.
@@ -67,7 +67,7 @@ impl Gate {
         extensions: &Extensions,
         rule: &Rule,
     ) -> Admission {
-        let roles = self.roles();
+        let roles = self.authorizer().current();
         let request = AccessRequest::new(&principal, &roles, action, resource).with_context(extensions);
         match authorize(&request, rule) {
             Verdict::Ready(Ok(())) => Admission::Ready(Ok(Identity::Set(principal))),
@@ -75,8 +75,10 @@ impl Gate {
             Verdict::Ready(Err(why)) if principal.is_anonymous() || !self.authorizer().records() => {
                 Admission::Ready(Err(self.refusal(why, rule)))
             }
-            Verdict::Ready(Err(why)) => self.late(async move { Err(why) }, principal, action, resource, rule),
-            Verdict::Pending(future) => self.late(future, principal, action, resource, rule),
+            Verdict::Ready(Err(why)) => {
+                self.late(async move { Err(why) }, principal, action, extensions, rule)
+            }
+            Verdict::Pending(future) => self.late(future, principal, action, extensions, rule),
         }
     }
 
@@ -86,16 +88,16 @@ impl Gate {
         verdict: impl Future<Output = Result<(), Refused>> + Send + 'static,
         principal: Principal,
         action: &str,
-        resource: &str,
+        extensions: &Extensions,
         rule: &Rule,
     ) -> Admission {
         let (gate, rule) = (self.clone(), rule.clone());
-        let (action, resource) = (action.to_owned(), resource.to_owned());
+        let (action, route) = (action.to_owned(), matched_route(extensions).map(str::to_owned));
         Admission::Pending(Box::pin(async move {
             match verdict.await {
                 Ok(()) => Ok(Identity::Set(principal)),
                 Err(why) => {
-                    gate.authorizer().record(&principal, &rule, why, &action, &resource).await;
+                    gate.authorizer().record(&principal, &rule, why, &action, route.as_deref()).await;
                     Err(gate.refusal(why, &rule))
                 }
             }

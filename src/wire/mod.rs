@@ -10,5 +10,5 @@ pub(crate) use admission::{Admission, Identity};
 #[cfg(feature = "axum")]
 pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService, response_future};
-pub(crate) use path::whole_path;
+pub(crate) use path::{matched_route, whole_path};
 pub(crate) use refuse::{refuse, refused};

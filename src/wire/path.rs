@@ -23,3 +23,15 @@ fn original_path(parts: &Parts) -> Option<&str> {
 fn original_path(_: &Parts) -> Option<&str> {
     None
 }
+
+/// The pattern a router matched: words of ours, where the path is the client's.
+#[cfg(feature = "axum")]
+pub(crate) fn matched_route(extensions: &http::Extensions) -> Option<&str> {
+    extensions.get::<::axum::extract::MatchedPath>().map(::axum::extract::MatchedPath::as_str)
+}
+
+/// No router says what it matched.
+#[cfg(not(feature = "axum"))]
+pub(crate) fn matched_route(_: &http::Extensions) -> Option<&str> {
+    None
+}

@@ -66,18 +66,20 @@ async fn a_refusal_is_recorded_wherever_it_is_decided() {
     assert_eq!(ask(&service, Method::DELETE, "/tasks/1", None).await, StatusCode::UNAUTHORIZED);
     assert!(refusals().is_empty());
 
-    assert_eq!(ask(&service, Method::DELETE, "/tasks/1", token).await, StatusCode::FORBIDDEN);
+    assert_eq!(ask(&service, Method::DELETE, "/tasks/canary", token).await, StatusCode::FORBIDDEN);
+    assert!(!format!("{:?}", world.audit.events()).contains("canary"), "what a client sent is not recorded");
     let principal = Principal::user(world.tenant(), user.id.clone())
         .with_roles(["user"])
         .with_family(tokens.family.clone());
     let delete = Rule::permission("tasks:delete");
-    let checked = gate.authorizer().check(&principal, &delete, "DELETE", "/tasks/1").await;
+    let checked = gate.authorizer().check(&principal, &delete, "DELETE", "/tasks/{id}").await;
     assert_eq!(checked, Err(Refused::Forbidden));
 
     assert_eq!(ask(&service, Method::POST, "/purge", token).await, StatusCode::FORBIDDEN);
     assert_eq!(ask(&service, Method::POST, "/purge", None).await, StatusCode::UNAUTHORIZED);
     let by_extractor = refusals().pop().unwrap();
     assert_eq!(by_extractor.detail("rule"), Some("permission tasks:delete"));
+    assert_eq!(by_extractor.detail("resource"), Some("/purge"));
 
     let recorded = refusals();
     assert_eq!(recorded.len(), 3);
@@ -87,7 +89,8 @@ async fn a_refusal_is_recorded_wherever_it_is_decided() {
         ("rule", "permission tasks:delete"),
         ("reason", "forbidden"),
         ("action", "DELETE"),
-        ("resource", "/tasks/1"),
+        // The route, not the path: that is the client's text.
+        ("resource", "/tasks/{id}"),
     ] {
         assert_eq!(recorded[0].detail(key), Some(value));
     }
