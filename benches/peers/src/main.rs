@@ -1,0 +1,25 @@
+//! The crate beside what a user would pick instead, in one run, on one thread.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table
+//! ```
+//!
+//! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
+//! ratios of one run, and allocations; not times of different runs or machines.
+
+mod decide;
+mod measure;
+
+use measure::Table;
+
+const TABLES: &[(&str, fn() -> Table)] = &[("decide", decide::run)];
+
+fn main() {
+    let wanted = std::env::args().nth(1);
+    for (name, run) in TABLES {
+        if wanted.as_deref().is_none_or(|wanted| wanted == *name) {
+            println!("{}", run());
+        }
+    }
+}
