@@ -13,7 +13,9 @@ mod measure;
 
 use measure::Table;
 
-const TABLES: &[(&str, fn() -> Table)] = &[("decide", decide::run)];
+type Run = fn() -> Table;
+
+const TABLES: &[(&str, Run)] = &[("decide", decide::run)];
 
 fn main() {
     let wanted = std::env::args().nth(1);
