@@ -122,8 +122,8 @@
 //! - ask a [`KeyProvider`](crypto::KeyProvider) for keys again after start-up:
 //!   [`TokenCodec::replace_keyring`](token::TokenCodec::replace_keyring) changes them;
 //! - serve more than one tenant per gate, although every key of a store carries one;
-//! - record requests refused by a rule in the audit trail. The [`Rejection`] in the response's extensions tells an outer
-//!   layer of yours;
+//! - record requests with a bad credential or none in the audit trail. The [`Rejection`] in the response's extensions
+//!   tells an outer layer of yours;
 //! - delete expired records by itself: call [`Tokens::purge`](token::Tokens::purge) from time to time;
 //! - come with stores other than memory and SQLite.
 //!

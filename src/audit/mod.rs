@@ -6,9 +6,10 @@
 //! 3. An operation is answered after its event was recorded. A sink that fails says so; what happens then is an explicit
 //!    [`OnFailure`] policy: by default the operation fails too, and the client sees 503.
 //!
-//! [`Accounts`](crate::account::Accounts) records what it does, and a gate built with accounts records whom a rule refused.
-//! The single layers, [`Gate::require`](crate::gate::Gate::require) among them, record nothing: a layer of yours outside
-//! finds the [`Rejection`](crate::Rejection) in the response's extensions.
+//! [`Accounts`](crate::account::Accounts) records what it does, and a gate built with accounts records whom a rule refused:
+//! in its layer and routers, in [`Gate::require`](crate::gate::Gate::require), in `Authorized` and in code that asks its
+//! [`Authorizer`](crate::authz::Authorizer), by one event. Bad credentials and refused strangers are not recorded: a layer
+//! of yours outside finds the [`Rejection`](crate::Rejection) in the response's extensions.
 //! Whoever can write to where events are kept can change them: send them on, if that matters.
 //!
 //! ```

@@ -146,8 +146,8 @@ impl Schemes {
     }
 
     /// The challenge of the bearer scheme, if there is one.
-    pub(crate) fn bearer(&self) -> Option<&str> {
-        self.0.bearer.as_deref()
+    pub(crate) fn bearer(&self) -> Option<&Arc<str>> {
+        self.0.bearer.as_ref()
     }
 
     pub(crate) fn tenant(&self) -> &TenantId {

@@ -98,23 +98,13 @@ impl Authorizer {
         action: &str,
         resource: &str,
     ) -> Result<(), Refused> {
-        self.check_route(principal, rule, action, resource, Some(resource)).await
-    }
-
-    /// As [`check`](Self::check), where what is asked for is a path, and what is recorded the route that matched it.
-    pub(crate) async fn check_route(
-        &self,
-        principal: &Principal,
-        rule: &Rule,
-        action: &str,
-        path: &str,
-        route: Option<&str>,
-    ) -> Result<(), Refused> {
-        let roles = self.roles();
-        let verdict = authorize(&AccessRequest::new(principal, &roles, action, path), rule);
-        let answer = verdict.resolve().await;
+        let answer = {
+            let roles = self.roles();
+            authorize(&AccessRequest::new(principal, &roles, action, resource), rule)
+        };
+        let answer = answer.resolve().await;
         if let Err(why) = answer {
-            self.record(principal, rule, why, action, route).await;
+            self.record(principal, rule, why, action, Some(resource)).await;
         }
         answer
     }

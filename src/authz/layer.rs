@@ -1,5 +1,6 @@
 //! The layer that asks one rule.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,12 +10,12 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{AccessRequest, RoleModel, Rule, Verdict, authorize};
+use super::{Authorizer, Rule};
 use crate::error::ConfigError;
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
-use crate::wire::{Admission, Decided, Identity, refused, response_future, whole_path};
+use crate::wire::{Admission, Asked, Decided, Judge, asked_for, response_future};
 
 /// Lets a request through if its [`Principal`] satisfies a [`Rule`].
 ///
@@ -25,12 +26,12 @@ use crate::wire::{Admission, Decided, Identity, refused, response_future, whole_
 /// use std::convert::Infallible;
 /// use bytes::Bytes;
 /// use http::{Request, Response};
-/// use portcullis::authz::{AuthorizeLayer, Role, RoleModel, Rule};
+/// use portcullis::authz::{Authorizer, AuthorizeLayer, Role, RoleModel, Rule};
 /// use portcullis::{Principal, Subject, TenantId};
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
 /// let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?;
-/// let layer = AuthorizeLayer::new(Rule::permission("tasks:read"), &roles)?;
+/// let layer = AuthorizeLayer::new(Rule::permission("tasks:read"), &Authorizer::new(roles))?;
 /// let service = layer.layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Bytes::new()))));
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -52,28 +53,25 @@ pub struct AuthorizeLayer<R = Problem> {
 #[derive(Debug)]
 struct Guard {
     rule: Rule,
-    roles: RoleModel,
-    challenge: Arc<str>,
-    bearer: Option<Arc<str>>,
+    judge: Judge,
 }
 
 impl AuthorizeLayer {
-    /// Asks this rule, with these roles.
+    /// Asks this rule, with the roles the authorizer has at the time of the request. What it refuses is recorded as
+    /// what the authorizer refuses elsewhere.
+    ///
+    /// Pass [`rule`](Self::rule) to [`Authorizer::replace_roles`], so that other roles have to satisfy it too;
+    /// [`Gate::require`](crate::gate::Gate::require) sees to that by itself.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the rule can never be satisfied with these roles, or is [`Rule::public`], which opens nothing
     /// here.
-    pub fn new(rule: Rule, roles: &RoleModel) -> Result<Self, ConfigError> {
-        Self::challenging(rule, roles, "Bearer".into(), Some("Bearer".into()))
+    pub fn new(rule: Rule, authorizer: &Authorizer) -> Result<Self, ConfigError> {
+        Self::with_judge(rule, &Judge::bearer(authorizer.clone()))
     }
 
-    pub(crate) fn challenging(
-        rule: Rule,
-        roles: &RoleModel,
-        challenge: Arc<str>,
-        bearer: Option<Arc<str>>,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn with_judge(rule: Rule, judge: &Judge) -> Result<Self, ConfigError> {
         if rule.is_public() {
             return Err(ConfigError::new(
                 "rule of a layer",
@@ -81,12 +79,18 @@ impl AuthorizeLayer {
                 "leave the layer out, or say what it should ask for",
             ));
         }
-        let guard = Guard { rule: rule.compiled(roles)?, roles: roles.clone(), challenge, bearer };
-        Ok(Self { guard: Arc::new(guard), renderer: Problem })
+        let rule = rule.compiled(&judge.authorizer.current())?;
+        Ok(Self { guard: Arc::new(Guard { rule, judge: judge.clone() }), renderer: Problem })
     }
 }
 
 impl<R> AuthorizeLayer<R> {
+    /// What it asks for.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.guard.rule
+    }
+
     /// How refusals look.
     pub fn with_renderer<R2>(self, renderer: R2) -> AuthorizeLayer<R2> {
         AuthorizeLayer { guard: self.guard, renderer }
@@ -131,29 +135,19 @@ where
     }
 }
 
-fn admit(guard: &Arc<Guard>, parts: &Parts) -> Admission {
+fn admit(guard: &Guard, parts: &Parts) -> Admission {
+    let Guard { rule, judge } = guard;
     let Some(principal) = parts.extensions.get::<Principal>() else {
         tracing::error!(
-            rule = %guard.rule,
+            %rule,
             "no principal in the request: add `AuthenticateLayer` outside `AuthorizeLayer`; or the route is public in \
              the gate, where no credential is read"
         );
         return Admission::Ready(Err(Rejection::new(RejectionCode::Internal)));
     };
-    let path = whole_path(parts).unwrap_or(parts.uri.path());
-    let request = AccessRequest::new(principal, &guard.roles, parts.method.as_str(), path);
-    let explain = |guard: &Guard, why| refused(why, &guard.rule, &guard.challenge, guard.bearer.as_deref());
-    match authorize(&request.with_context(&parts.extensions), &guard.rule) {
-        Verdict::Ready(answer) => {
-            Admission::Ready(answer.map(|()| Identity::Keep).map_err(|why| explain(guard, why)))
-        }
-        Verdict::Pending(future) => {
-            let guard = guard.clone();
-            Admission::Pending(Box::pin(async move {
-                future.await.map(|()| Identity::Keep).map_err(|why| explain(&guard, why))
-            }))
-        }
-    }
+    let asked =
+        Asked { action: parts.method.as_str(), path: asked_for(parts, rule), extensions: &parts.extensions };
+    judge.judge(Cow::Borrowed(principal), &asked, rule)
 }
 
 response_future! {

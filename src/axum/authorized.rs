@@ -1,8 +1,8 @@
 //! A requirement as an argument of a handler.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use ::axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
@@ -11,7 +11,7 @@ use super::extract::known;
 use crate::authz::{Authorizer, Rule};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{matched_route, refused, whole_path};
+use crate::wire::{Admission, Asked, Judge, asked_for};
 
 /// Names a rule by a type, for [`Authorized`].
 #[diagnostic::on_unimplemented(
@@ -83,12 +83,13 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let principal = known(parts)?.ok_or(Rejection::new(RejectionCode::Unauthenticated))?;
-        let (authorizer, rule) = (Authorizer::from_ref(state), R::rule());
-        let path = whole_path(parts).unwrap_or(parts.uri.path());
-        let (action, route) = (parts.method.as_str(), matched_route(&parts.extensions));
-        match authorizer.check_route(&principal, &rule, action, path, route).await {
-            Ok(()) => Ok(Self { principal, requirement: PhantomData }),
-            Err(why) => Err(refused(why, &rule, &Arc::from("Bearer"), Some("Bearer"))),
-        }
+        let (judge, rule) = (Judge::bearer(Authorizer::from_ref(state)), R::rule());
+        let (action, path) = (parts.method.as_str(), asked_for(parts, &rule));
+        let asked = Asked { action, path, extensions: &parts.extensions };
+        match judge.judge(Cow::Borrowed(&principal), &asked, &rule) {
+            Admission::Ready(answer) => answer?,
+            Admission::Pending(answer) => answer.await?,
+        };
+        Ok(Self { principal, requirement: PhantomData })
     }
 }

@@ -11,6 +11,7 @@ use crate::authz::{AccessMapBuilder, Authorizer, RoleModel};
 use crate::error::ConfigError;
 use crate::id::TenantId;
 use crate::token::{AccessTokens, VerifyAccessToken};
+use crate::wire::Judge;
 
 /// Collects what a [`Gate`] is made of.
 #[derive(Default)]
@@ -124,10 +125,12 @@ impl GateBuilder {
             None => Authorizer::new(self.roles),
         };
         let schemes = Schemes::new(schemes, self.tenant);
+        let (challenge, bearer) = (schemes.challenge().clone(), schemes.bearer().cloned());
+        let judge = Judge { authorizer, challenge, bearer };
         let unmapped = Mutex::new(HashSet::new());
         Ok(Gate(Arc::new(Inner {
             schemes,
-            authorizer,
+            judge,
             map,
             unmapped,
             accounts: self.accounts,

@@ -1,14 +1,14 @@
 //! What the gate decides, without carrying it out.
 
-use http::Extensions;
+use std::borrow::Cow;
+
 use http::request::Parts;
 
 use super::Gate;
 use crate::authn::Authentication;
-use crate::authz::{AccessRequest, Lookup, Refused, Rule, Verdict, authorize};
-use crate::principal::Principal;
+use crate::authz::{Lookup, Rule};
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{Admission, Identity, matched_route, refused, whole_path};
+use crate::wire::{Admission, Asked, Identity, asked_for, whole_path};
 
 impl Gate {
     /// The rule for a request, from the access map.
@@ -41,71 +41,25 @@ impl Gate {
         match self.0.schemes.authenticate(parts) {
             Authentication::Ready(Err(rejection)) => Admission::Ready(Err(rejection)),
             Authentication::Ready(Ok(principal)) => {
-                self.judge(principal, parts.method.as_str(), asked_for(parts, rule), &parts.extensions, rule)
+                let (action, path) = (parts.method.as_str(), asked_for(parts, rule));
+                let asked = Asked { action, path, extensions: &parts.extensions };
+                self.0.judge.judge(Cow::Owned(principal), &asked, rule)
             }
             Authentication::Pending(future) => {
                 // Nothing of a request can be borrowed while waiting.
-                let (gate, rule) = (self.clone(), rule.clone());
+                let (judge, rule) = (self.0.judge.clone(), rule.clone());
                 let (method, path) = (parts.method.clone(), asked_for(parts, &rule).to_owned());
-                let extensions = if rule.is_policy() { parts.extensions.clone() } else { Extensions::new() };
+                let extensions = parts.extensions.clone();
                 Admission::Pending(Box::pin(async move {
                     let principal = future.await?;
-                    match gate.judge(principal, method.as_str(), &path, &extensions, &rule) {
+                    let asked = Asked { action: method.as_str(), path: &path, extensions: &extensions };
+                    match judge.judge(Cow::Owned(principal), &asked, &rule) {
                         Admission::Ready(answer) => answer,
                         Admission::Pending(future) => future.await,
                     }
                 }))
             }
         }
-    }
-
-    fn judge(
-        &self,
-        principal: Principal,
-        action: &str,
-        resource: &str,
-        extensions: &Extensions,
-        rule: &Rule,
-    ) -> Admission {
-        let roles = self.authorizer().current();
-        let request = AccessRequest::new(&principal, &roles, action, resource).with_context(extensions);
-        match authorize(&request, rule) {
-            Verdict::Ready(Ok(())) => Admission::Ready(Ok(Identity::Set(principal))),
-            // Nothing to record: what is left is rendering.
-            Verdict::Ready(Err(why)) if principal.is_anonymous() || !self.authorizer().records() => {
-                Admission::Ready(Err(self.refusal(why, rule)))
-            }
-            Verdict::Ready(Err(why)) => {
-                self.late(async move { Err(why) }, principal, action, extensions, rule)
-            }
-            Verdict::Pending(future) => self.late(future, principal, action, extensions, rule),
-        }
-    }
-
-    /// A verdict that is waited for, and recorded if it is a refusal.
-    fn late(
-        &self,
-        verdict: impl Future<Output = Result<(), Refused>> + Send + 'static,
-        principal: Principal,
-        action: &str,
-        extensions: &Extensions,
-        rule: &Rule,
-    ) -> Admission {
-        let (gate, rule) = (self.clone(), rule.clone());
-        let (action, route) = (action.to_owned(), matched_route(extensions).map(str::to_owned));
-        Admission::Pending(Box::pin(async move {
-            match verdict.await {
-                Ok(()) => Ok(Identity::Set(principal)),
-                Err(why) => {
-                    gate.authorizer().record(&principal, &rule, why, &action, route.as_deref()).await;
-                    Err(gate.refusal(why, &rule))
-                }
-            }
-        }))
-    }
-
-    fn refusal(&self, why: Refused, rule: &Rule) -> Rejection {
-        refused(why, rule, self.0.schemes.challenge(), self.0.schemes.bearer())
     }
 
     /// A pattern comes from the router, not from the client, so the set is bounded by the number of routes.
@@ -118,12 +72,6 @@ impl Gate {
             tracing::warn!(route = pattern, "a route has no rule and is denied: add it to the access map");
         }
     }
-}
-
-/// The path as a policy sees it; nothing else reads it.
-fn asked_for<'a>(parts: &'a Parts, rule: &Rule) -> &'a str {
-    let path = if rule.is_policy() { whole_path(parts) } else { None };
-    path.unwrap_or(parts.uri.path())
 }
 
 /// By what a rule is looked up.

@@ -85,6 +85,7 @@ use crate::authn::Schemes;
 use crate::authz::{AccessMap, AuthorizeLayer, Authorizer, RoleModel, Rule};
 use crate::error::ConfigError;
 use crate::id::TenantId;
+use crate::wire::Judge;
 
 pub use builder::GateBuilder;
 pub use layer::{GateLayer, Gated, ResponseFuture};
@@ -95,10 +96,10 @@ pub struct Gate(Arc<Inner>);
 
 struct Inner {
     schemes: Schemes,
-    authorizer: Authorizer,
+    judge: Judge,
     map: AccessMap,
     accounts: Option<Accounts>,
-    /// Rules of routers, which carry them on their own.
+    /// Rules of routers and single layers, which carry them on their own.
     routed: Mutex<Vec<Rule>>,
     /// Routes without a rule that were reported, so that each is reported once.
     unmapped: Mutex<HashSet<String>>,
@@ -124,15 +125,17 @@ impl Gate {
         GateLayer::new(self.clone())
     }
 
-    /// A layer for one route behind the gate that narrows further and never opens.
+    /// A layer for one route behind the gate that narrows further and never opens. It decides as the gate does: by the
+    /// same roles, also after [`replace_roles`](Self::replace_roles), with the same audit event for a refusal.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the rule can never be satisfied with the gate's roles, or is [`Rule::public`].
     pub fn require(&self, rule: Rule) -> Result<AuthorizeLayer, ConfigError> {
-        let schemes = &self.0.schemes;
-        let bearer = schemes.bearer().map(Into::into);
-        AuthorizeLayer::challenging(rule, &self.roles(), schemes.challenge().clone(), bearer)
+        let mut routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
+        let layer = AuthorizeLayer::with_judge(rule, &self.0.judge)?;
+        routed.push(layer.rule().clone());
+        Ok(layer)
     }
 
     /// The table of rules that [`layer`](Self::layer) goes by.
@@ -144,11 +147,12 @@ impl Gate {
     /// The roles in force.
     #[must_use]
     pub fn roles(&self) -> Arc<RoleModel> {
-        self.0.authorizer.roles()
+        self.0.judge.authorizer.roles()
     }
 
     /// Puts other roles in force in one step, for requests that come after; roles in tokens are names, so nobody has to
-    /// sign in again. Layers made by [`require`](Self::require) and [`AuthorizeLayer`] keep the roles they were made with.
+    /// sign in again. They bind wherever this gate decides: in its layers and routers, in layers made by
+    /// [`require`](Self::require), and in its [`authorizer`](Self::authorizer).
     ///
     /// # Errors
     ///
@@ -156,7 +160,7 @@ impl Gate {
     pub fn replace_roles(&self, roles: RoleModel) -> Result<(), ConfigError> {
         let routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
         let mapped = self.0.map.iter().map(|(_, _, rule)| rule);
-        self.0.authorizer.replace_roles(roles, mapped.chain(routed.iter()))
+        self.0.judge.authorizer.replace_roles(roles, mapped.chain(routed.iter()))
     }
 
     /// Remembers the rules of a router, which [`replace_roles`](Self::replace_roles) has to respect.
@@ -169,7 +173,7 @@ impl Gate {
     /// Decides for code behind the gate as the gate decides in front of it.
     #[must_use]
     pub fn authorizer(&self) -> &Authorizer {
-        &self.0.authorizer
+        &self.0.judge.authorizer
     }
 
     /// The accounts whose tokens it accepts, if it was built with some.
@@ -196,7 +200,7 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
             .field("schemes", &self.0.schemes)
-            .field("authorizer", &self.0.authorizer)
+            .field("authorizer", self.authorizer())
             .field("map", &self.0.map)
             .finish_non_exhaustive()
     }

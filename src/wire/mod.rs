@@ -2,6 +2,7 @@
 
 mod admission;
 mod future;
+mod judge;
 mod path;
 mod refuse;
 
@@ -10,5 +11,8 @@ pub(crate) use admission::{Admission, Identity};
 #[cfg(feature = "axum")]
 pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService, response_future};
-pub(crate) use path::{matched_route, whole_path};
-pub(crate) use refuse::{refuse, refused};
+pub(crate) use judge::{Asked, Judge};
+use path::matched_route;
+pub(crate) use path::{asked_for, whole_path};
+pub(crate) use refuse::refuse;
+use refuse::refused;

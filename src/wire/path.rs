@@ -2,6 +2,8 @@
 
 use http::request::Parts;
 
+use crate::authz::Rule;
+
 /// The whole path of the request. `None` if it was rewritten on the way here by more than a prefix, so that what was
 /// asked for and what would be served may differ.
 pub(crate) fn whole_path(parts: &Parts) -> Option<&str> {
@@ -12,6 +14,12 @@ pub(crate) fn whole_path(parts: &Parts) -> Option<&str> {
         Some(original) if original.ends_with(path) || path == "/" => Some(original),
         Some(_) => None,
     }
+}
+
+/// The path as a policy sees it; nothing else reads it.
+pub(crate) fn asked_for<'a>(parts: &'a Parts, rule: &Rule) -> &'a str {
+    let path = if rule.is_policy() { whole_path(parts) } else { None };
+    path.unwrap_or(parts.uri.path())
 }
 
 #[cfg(feature = "axum")]

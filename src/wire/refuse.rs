@@ -21,7 +21,7 @@ pub(crate) fn refuse<B>(renderer: &impl Render<B>, rejection: &Rejection) -> Res
 
 /// The rejection for a refused rule. `challenge` says how one authenticates here, `bearer` whether with bearer tokens
 /// and in which realm (RFC 6750 section 3).
-pub(crate) fn refused(why: Refused, rule: &Rule, challenge: &Arc<str>, bearer: Option<&str>) -> Rejection {
+pub(super) fn refused(why: Refused, rule: &Rule, challenge: &Arc<str>, bearer: Option<&str>) -> Rejection {
     let rejection = Rejection::new(why.code());
     match why {
         Refused::Unauthenticated => rejection.with_challenge(challenge.clone()),

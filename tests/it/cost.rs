@@ -1,10 +1,17 @@
 //! What a request costs, as far as it can be told without a clock. Time and allocations are in `benches/`.
 
-use http::{Method, Request, StatusCode};
-use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, StatusCode};
+use portcullis::authz::{AccessMap, AuthorizeLayer, Authorizer, Role, RoleModel, Rule};
 use portcullis::gate::Gate;
+use portcullis::principal::{Principal, Verified};
+use portcullis::token::{TokenRefusal, VerifyAccessToken};
+use portcullis::{Subject, TenantId};
 use secrecy::ExposeSecret as _;
-use tower::{Layer as _, ServiceExt as _};
+use tower::{Layer as _, Service, ServiceExt as _};
 
 use crate::support::World;
 
@@ -45,4 +52,83 @@ async fn the_bearer_path_makes_no_store_call() {
         assert_eq!(layer.clone().oneshot(request()).await.unwrap().status(), want, "layer, {number}");
     }
     assert_eq!(world.faults.calls().get(before..), Some(&[][..]));
+}
+
+/// A service that costs nothing.
+#[derive(Clone)]
+struct Free;
+
+impl Service<Request<()>> for Free {
+    type Response = Response<bytes::Bytes>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(bytes::Bytes::new())))
+    }
+}
+
+/// Knows one token, and reading it costs nothing.
+#[derive(Clone)]
+struct OneToken(Principal);
+
+impl VerifyAccessToken for OneToken {
+    fn verify(&self, _: &str) -> Result<Verified<Principal>, TokenRefusal> {
+        Ok(Verified::vouch(self.0.clone()))
+    }
+}
+
+/// What a service allocates for one request, built outside.
+fn allocations<S>(mut service: S, request: Request<()>) -> u64
+where
+    S: Service<Request<()>, Response = Response<bytes::Bytes>, Error = Infallible>,
+{
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut response = None;
+    let counted = allocation_counter::measure(|| {
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let answer = std::pin::pin!(service.call(request)).poll(&mut cx);
+        response = Some(answer);
+    });
+    match response {
+        Some(Poll::Ready(Ok(response))) => assert_eq!(response.status(), 200),
+        _ => panic!("it had to wait"),
+    }
+    counted.count_total
+}
+
+/// A request that is let in waits for nothing and is charged at most four allocations; a single layer costs none.
+#[tokio::test]
+async fn letting_a_request_in_allocates_next_to_nothing() {
+    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
+    let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap()).with_roles(["user"]);
+    let rule = || Rule::permission("tasks:read");
+    let gate = Gate::builder()
+        .with_access_tokens(OneToken(ada.clone()))
+        .with_roles(roles.clone())
+        .with_access_map(AccessMap::builder().add(Method::GET, "/tasks/{id}", rule()))
+        .build()
+        .await
+        .unwrap();
+    let request = || Request::get("/tasks/42").header("authorization", "Bearer a").body(()).unwrap();
+    let known = || {
+        let mut request = request();
+        request.extensions_mut().insert(ada.clone());
+        request
+    };
+
+    assert_eq!(allocations(Free, request()), 0, "the bare service");
+    let layer = AuthorizeLayer::new(rule(), &Authorizer::new(roles)).unwrap();
+    assert_eq!(allocations(layer.layer(Free), known()), 0, "AuthorizeLayer");
+    let require = gate.require(rule()).unwrap();
+    assert_eq!(allocations(require.layer(Free), known()), 0, "gate.require()");
+    // The principal in the extensions, and the extensions themselves.
+    let whole = allocations(gate.layer().layer(Free), request());
+    assert!(whole <= 4, "gate.layer(): {whole}");
+    let both = allocations(gate.layer().layer(require.layer(Free)), request());
+    assert_eq!(both, whole, "gate.require() behind gate.layer()");
 }

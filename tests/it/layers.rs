@@ -11,7 +11,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::authn::{AuthScheme, AuthenticateLayer, BearerScheme, Outcome};
 use portcullis::authz::policy::{Decision, Policy, PolicyOutcome};
-use portcullis::authz::{AccessMap, AccessMapBuilder, AccessRequest, AuthorizeLayer, Role, RoleModel, Rule};
+use portcullis::authz::{
+    AccessMap, AccessMapBuilder, AccessRequest, AuthorizeLayer, Authorizer, Role, RoleModel, Rule,
+};
 use portcullis::gate::Gate;
 use portcullis::principal::{Principal, Verified};
 use portcullis::rejection::{Rejection, RejectionCode};
@@ -237,7 +239,7 @@ async fn authorization_headers_are_hidden_from_debug_output() {
 #[tokio::test]
 async fn authorize_tells_401_from_403_and_names_the_missing_scope() {
     let authenticate = AuthenticateLayer::new(BearerScheme::new(Tokens));
-    let delete = AuthorizeLayer::new(Rule::permission("users:delete"), &roles()).unwrap();
+    let delete = AuthorizeLayer::new(Rule::permission("users:delete"), &Authorizer::new(roles())).unwrap();
     let inner = Inner::default();
     let service = authenticate.layer(delete.layer(inner.clone()));
     for (name, token, status, code, challenge) in [
@@ -263,12 +265,13 @@ async fn authorize_tells_401_from_403_and_names_the_missing_scope() {
 #[tokio::test]
 async fn authorize_without_authentication_outside_fails_closed() {
     let inner = Inner::default();
-    let service = AuthorizeLayer::new(Rule::anyone(), &roles()).unwrap().layer(inner.clone());
+    let service =
+        AuthorizeLayer::new(Rule::anyone(), &Authorizer::new(roles())).unwrap().layer(inner.clone());
     let answer = send(&service, get::<()>("/", &["Bearer admin"])).await;
     assert_eq!((answer.status.as_u16(), answer.code), (500, Some(RejectionCode::Internal)));
     assert_eq!(inner.calls(), 0);
-    assert!(AuthorizeLayer::new(Rule::public(), &roles()).is_err());
-    assert!(AuthorizeLayer::new(Rule::role("amdin"), &roles()).is_err());
+    assert!(AuthorizeLayer::new(Rule::public(), &Authorizer::new(roles())).is_err());
+    assert!(AuthorizeLayer::new(Rule::role("amdin"), &Authorizer::new(roles())).is_err());
 }
 
 #[tokio::test]

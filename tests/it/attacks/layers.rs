@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use portcullis::authn::{AuthenticateLayer, BearerScheme};
 use portcullis::authz::policy::Decision;
-use portcullis::authz::{AccessMap, AuthorizeLayer, Rule};
+use portcullis::authz::{AccessMap, AuthorizeLayer, Authorizer, Rule};
 use portcullis::axum::{Claims, GateRouter};
 use portcullis::gate::Gate;
 use portcullis::principal::{Principal, Verified};
@@ -56,7 +56,7 @@ fn with_principal(principal: Principal) -> Request<()> {
 #[tokio::test]
 async fn nothing_inside_runs_for_a_refused_request() {
     let authenticate = AuthenticateLayer::new(BearerScheme::new(Tokens)).add_scheme(Late);
-    let authorize = |rule| AuthorizeLayer::new(rule, &roles()).unwrap();
+    let authorize = |rule| AuthorizeLayer::new(rule, &Authorizer::new(roles())).unwrap();
     let gate = late_gate().await;
     let nobody = || with_principal(Principal::anonymous(TenantId::default()));
 
@@ -110,7 +110,7 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
     }
     let limited = || ConcurrencyLimitLayer::new(1).layer(Inner::default());
     let authenticate = AuthenticateLayer::new(BearerScheme::new(Tokens)).add_scheme(Late);
-    let authorize = |rule| AuthorizeLayer::new(rule, &roles()).unwrap();
+    let authorize = |rule| AuthorizeLayer::new(rule, &Authorizer::new(roles())).unwrap();
     let gate = late_gate().await;
     let bearer = |path: &'static str| move || get::<()>(path, &["Bearer user"]);
     let user = || with_principal(Tokens.verify("user").unwrap().into_inner());
@@ -342,7 +342,9 @@ async fn nothing_of_who_or_what_was_presented_is_logged() {
         .unwrap();
     let unmapped =
         axum::Router::new().route("/forgotten", axum::routing::get(async || "")).layer(gate.layer());
-    let alone = AuthorizeLayer::new(Rule::authenticated(), &roles()).unwrap().layer(Inner::default());
+    let alone = AuthorizeLayer::new(Rule::authenticated(), &Authorizer::new(roles()))
+        .unwrap()
+        .layer(Inner::default());
     let mut bodies = String::new();
     for path in [
         "/tasks/canary-id",
