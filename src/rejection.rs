@@ -10,7 +10,7 @@
 //! | 401 | who are you? | `unauthenticated`, `token_expired`, `token_stale` (refresh), `reauthentication_required`, .. |
 //! | 403 | you may not | `forbidden`, `insufficient_scope` |
 //! | 404, 405 | nothing here that you may know of | `not_found`, `method_not_allowed` |
-//! | 409, 422 | change something and try again | `username_taken`, `email_taken`, `password_rejected`, `validation_failed` |
+//! | 409, 422 | change something and try again | `username_taken`, `last_holder`, `password_rejected`, `validation_failed`, .. |
 //! | 503 | try the same again later | `unavailable`, `overloaded` |
 //!
 //! [`RejectionCode::ALL`] lists every one. Some belong to capabilities that this version has not got yet.
@@ -102,6 +102,8 @@ codes! {
     UsernameTaken = 409, "username_taken", "The user name is already taken";
     /// The e-mail address belongs to somebody.
     EmailTaken = 409, "email_taken", "The e-mail address is already taken";
+    /// It would leave nobody who holds a role that somebody has to hold.
+    LastHolder = 409, "last_holder", "Nobody else holds this role";
     /// The body is larger than accepted.
     BodyTooLarge = 413, "body_too_large", "The body is too large";
     /// The body is of a type that is not accepted.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::account::{Accounts, Inner};
 use crate::audit::{AuditSink, Auditor, OnFailure};
+use crate::authz::{Authorizer, RoleModel};
 use crate::crypto::{KeyProvider, KeyPurpose};
 use crate::error::{ConfigError, StartError};
 use crate::password::{Argon2Hasher, PasswordPolicy, Passwords};
@@ -27,7 +28,9 @@ pub struct AccountsBuilder {
     token_policy: TokenPolicy,
     password_policy: Option<PasswordPolicy>,
     passwords: Option<Passwords>,
+    roles: RoleModel,
     default_roles: Vec<String>,
+    guarded_role: Option<String>,
     max_staleness: Option<Duration>,
 }
 
@@ -106,6 +109,24 @@ impl AccountsBuilder {
         self
     }
 
+    /// The roles of the application. The default knows none. A [`Gate`](crate::gate::Gate) over these accounts goes by
+    /// the same.
+    pub fn with_roles(mut self, roles: RoleModel) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// Sees to it that in every tenant that has one somebody active always holds this role, or one that inherits from it:
+    /// the last such user can't be demoted, disabled or deleted, by nobody and in no race
+    /// ([`AccountError::LastHolder`](super::AccountError::LastHolder)). Usually `admin`. The default is none.
+    ///
+    /// Who takes the role from themselves, or acts without holding it, costs a walk through the tenant's users up to the
+    /// first who holds it.
+    pub fn with_guarded_role(mut self, role: impl Into<String>) -> Self {
+        self.guarded_role = Some(role.into());
+        self
+    }
+
     /// Gives these roles to everybody who registers. The default is none.
     pub fn with_default_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.default_roles = roles.into_iter().map(Into::into).collect();
@@ -133,6 +154,9 @@ impl AccountsBuilder {
         let issuer = required(self.issuer, "issuer", "call `with_issuer`")?;
         let audience = required(self.audience, "audience", "call `with_audience`")?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let auditor = Auditor::new(sink, on_failure);
+        let named = self.default_roles.iter().chain(&self.guarded_role).cloned().collect();
+        let authorizer = Authorizer::naming(self.roles, auditor.clone(), clock.clone(), named)?;
 
         let keyring = keys.keyring(KeyPurpose::TokenSigning).await?;
         let codec = TokenCodec::new(keyring, &issuer, &audience)?;
@@ -146,8 +170,10 @@ impl AccountsBuilder {
             tokens,
             passwords: self.passwords.unwrap_or_else(|| Passwords::new(Argon2Hasher::new())),
             policy: self.password_policy.unwrap_or_else(PasswordPolicy::nist),
-            auditor: Auditor::new(sink, on_failure),
+            auditor,
+            authorizer,
             default_roles: self.default_roles,
+            guarded_role: self.guarded_role,
         })))
     }
 }

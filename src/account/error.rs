@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::authz::Refused;
 use crate::error::{Error, ErrorKind};
 use crate::rejection::{Reason, Rejection, RejectionCode};
 use crate::store::LoginKeyKind;
@@ -28,6 +29,15 @@ pub enum AccountError {
     /// There is no such user.
     #[error("there is no such user")]
     UnknownUser,
+    /// No such role is defined.
+    #[error("there is no role `{0}`")]
+    UnknownRole(String),
+    /// Whoever asks may not do this.
+    #[error("this is not allowed to whoever asks")]
+    Refused(Refused),
+    /// It would take this role from the last active user who holds it.
+    #[error("nobody else holds the role `{0}`")]
+    LastHolder(String),
     /// The operation itself failed.
     #[error("the operation failed")]
     Failed(#[from] Error),
@@ -50,6 +60,12 @@ impl AccountError {
             Self::SignInFailed => RejectionCode::SignInFailed.into(),
             Self::RefreshInvalid => RejectionCode::RefreshInvalid.into(),
             Self::UnknownUser => RejectionCode::NotFound.into(),
+            Self::UnknownRole(_) => {
+                let reason = Reason { field: "roles", code: "unknown_role", limit: None };
+                Rejection::new(RejectionCode::ValidationFailed).with_reasons([reason])
+            }
+            Self::Refused(why) => why.code().into(),
+            Self::LastHolder(_) => RejectionCode::LastHolder.into(),
             Self::Failed(error) => match error.kind() {
                 ErrorKind::Overloaded => {
                     Rejection::new(RejectionCode::Overloaded).with_retry_after(Duration::from_secs(1))

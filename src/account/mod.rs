@@ -54,7 +54,7 @@
 //! # }).unwrap();
 //! ```
 
-mod admin;
+mod administration;
 mod builder;
 mod error;
 mod identifier;
@@ -68,13 +68,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::audit::{AuditEvent, Auditor, EventName};
-use crate::authz::{Authorizer, RoleModel};
+use crate::authz::Authorizer;
 use crate::error::Result;
 use crate::id::{Subject, TenantId};
 use crate::password::{PasswordPolicy, Passwords};
 use crate::store::{Page, User, UserStore};
 use crate::token::Tokens;
 
+pub use administration::By;
 pub use builder::AccountsBuilder;
 pub use error::AccountError;
 pub use identifier::{MAX_EMAIL_BYTES, MAX_USERNAME_CHARS};
@@ -91,7 +92,9 @@ struct Inner {
     passwords: Passwords,
     policy: PasswordPolicy,
     auditor: Auditor,
+    authorizer: Authorizer,
     default_roles: Vec<String>,
+    guarded_role: Option<String>,
 }
 
 impl Accounts {
@@ -130,10 +133,10 @@ impl Accounts {
         &self.0.passwords
     }
 
-    /// Decides by these roles, and records refusals where accounts record what happens.
+    /// Decides by the roles of these accounts, and records refusals where accounts record what happens.
     #[must_use]
-    pub fn authorizer(&self, roles: RoleModel) -> Authorizer {
-        Authorizer::with_audit(roles, self.0.auditor.clone(), self.0.tokens.shared_clock())
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.0.authorizer
     }
 
     fn event(&self, name: EventName, tenant: &TenantId) -> AuditEvent {

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::account::{AccountError, Accounts, identifier};
+use crate::account::{AccountError, Accounts, By, identifier};
 use crate::audit::EventName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Subject, TenantId};
@@ -52,15 +52,35 @@ impl Accounts {
         tenant: &TenantId,
         registration: Registration,
     ) -> Result<User, AccountError> {
-        self.create(tenant, registration, self.0.default_roles.clone()).await
+        let user = self.prepare(tenant, registration, self.0.default_roles.clone()).await?;
+        self.insert(&user).await?;
+        self.audit(self.event(EventName::UserCreated, tenant).with_subject(user.id.clone())).await?;
+        Ok(user)
     }
 
-    /// Registers a user with roles of the application's choosing, such as the first administrator.
+    /// Registers a user with other roles, such as the first administrator, or one whom an administrator adds.
     ///
     /// # Errors
     ///
-    /// As for [`register`](Self::register).
-    pub async fn create(
+    /// As for [`register`](Self::register); [`AccountError::UnknownRole`]; [`AccountError::Refused`] if whoever acts
+    /// lacks one of the roles; [`AccountError::UnknownUser`] if they are of another tenant.
+    pub async fn create<'a>(
+        &self,
+        by: impl Into<By<'a>>,
+        tenant: &TenantId,
+        registration: Registration,
+        roles: Vec<String>,
+    ) -> Result<User, AccountError> {
+        let by = by.into();
+        let user = self.prepare(tenant, registration, roles).await?;
+        self.may_give(by, tenant, &user.roles).await?;
+        self.insert(&user).await?;
+        self.audit(self.by_whom(EventName::UserCreated, tenant, by).with_subject(user.id.clone())).await?;
+        Ok(user)
+    }
+
+    /// A user who is not stored yet.
+    async fn prepare(
         &self,
         tenant: &TenantId,
         registration: Registration,
@@ -86,14 +106,16 @@ impl Accounts {
         user.password_changed_at = Some(now);
         user.roles = roles;
         user.profile = registration.profile;
-        match self.0.users.insert(&user).await? {
-            UserInsertion::Inserted => {}
-            UserInsertion::Duplicate(kind) => return Err(AccountError::Taken(kind)),
+        Ok(user)
+    }
+
+    async fn insert(&self, user: &User) -> Result<(), AccountError> {
+        match self.0.users.insert(user).await? {
+            UserInsertion::Inserted => Ok(()),
+            UserInsertion::Duplicate(kind) => Err(AccountError::Taken(kind)),
             UserInsertion::IdExists => {
-                return Err(Error::new(ErrorKind::Internal, "a fresh user id exists already").into());
+                Err(Error::new(ErrorKind::Internal, "a fresh user id exists already").into())
             }
         }
-        self.audit(self.event(EventName::UserCreated, tenant).with_subject(user.id.clone())).await?;
-        Ok(user)
     }
 }

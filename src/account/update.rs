@@ -34,29 +34,43 @@ impl Accounts {
         for _ in 0..MAX_TRIES {
             let stored = self.user(tenant, id).await?;
             let mut next = stored.clone();
-            match change(&mut next)? {
-                Ends::Nothing => {}
-                Ends::Rights(kinds) => {
-                    next.epoch.grants = raised(stored.epoch.grants)?;
-                    let below = Epoch { security: 0, grants: next.epoch.grants };
-                    self.0.tokens.revoke_subject(tenant, id, kinds, below).await?;
-                }
-                Ends::Security(kinds) => {
-                    next.epoch.security = raised(stored.epoch.security)?;
-                    let below = Epoch { security: next.epoch.security, grants: 0 };
-                    self.0.tokens.revoke_subject(tenant, id, kinds, below).await?;
-                }
-            }
-            match self.0.users.replace(&next, stored.revision).await? {
-                UserReplacement::Replaced => {
-                    next.revision = stored.revision.saturating_add(1);
-                    return Ok(next);
-                }
-                UserReplacement::Conflict => {}
-                UserReplacement::Duplicate(kind) => return Err(AccountError::Taken(kind)),
+            let ends = change(&mut next)?;
+            if let Some(written) = self.try_write(&stored, next, &ends).await? {
+                return Ok(written);
             }
         }
         Err(contended().into())
+    }
+
+    /// One try of a change: revokes what it ends, then writes. `None` if somebody else was faster.
+    pub(super) async fn try_write(
+        &self,
+        stored: &User,
+        mut next: User,
+        ends: &Ends,
+    ) -> Result<Option<User>, AccountError> {
+        let (tenant, id) = (&stored.tenant, &stored.id);
+        match *ends {
+            Ends::Nothing => {}
+            Ends::Rights(kinds) => {
+                next.epoch.grants = raised(stored.epoch.grants)?;
+                let below = Epoch { security: 0, grants: next.epoch.grants };
+                self.0.tokens.revoke_subject(tenant, id, kinds, below).await?;
+            }
+            Ends::Security(kinds) => {
+                next.epoch.security = raised(stored.epoch.security)?;
+                let below = Epoch { security: next.epoch.security, grants: 0 };
+                self.0.tokens.revoke_subject(tenant, id, kinds, below).await?;
+            }
+        }
+        match self.0.users.replace(&next, stored.revision).await? {
+            UserReplacement::Replaced => {
+                next.revision = stored.revision.saturating_add(1);
+                Ok(Some(next))
+            }
+            UserReplacement::Conflict => Ok(None),
+            UserReplacement::Duplicate(kind) => Err(AccountError::Taken(kind)),
+        }
     }
 
     /// Lifts a user who was just verified to `floor`, so that tokens can be issued. The write makes any change that

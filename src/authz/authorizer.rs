@@ -44,19 +44,34 @@ pub struct Authorizer(Arc<Inner>);
 struct Inner {
     roles: ArcSwap<RoleModel>,
     audit: Option<(Auditor, Arc<dyn Clock>)>,
+    /// Roles that are named in the configuration of others, so every model has to define them.
+    named: Vec<String>,
 }
 
 impl Authorizer {
     /// Decides by these roles and records nothing.
     #[must_use]
     pub fn new(roles: RoleModel) -> Self {
-        Self(Arc::new(Inner { roles: ArcSwap::from_pointee(roles), audit: None }))
+        Self(Arc::new(Inner { roles: ArcSwap::from_pointee(roles), audit: None, named: Vec::new() }))
     }
 
     /// Decides by these roles and records refusals.
     #[must_use]
     pub fn with_audit(roles: RoleModel, auditor: Auditor, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { roles: ArcSwap::from_pointee(roles), audit: Some((auditor, clock)) }))
+        let audit = Some((auditor, clock));
+        Self(Arc::new(Inner { roles: ArcSwap::from_pointee(roles), audit, named: Vec::new() }))
+    }
+
+    /// Decides by these roles and records refusals. Every model in force has to define the roles `named`.
+    pub(crate) fn naming(
+        roles: RoleModel,
+        auditor: Auditor,
+        clock: Arc<dyn Clock>,
+        named: Vec<String>,
+    ) -> Result<Self, ConfigError> {
+        defines(&roles, &named)?;
+        let audit = Some((auditor, clock));
+        Ok(Self(Arc::new(Inner { roles: ArcSwap::from_pointee(roles), audit, named })))
     }
 
     /// The roles in force.
@@ -74,12 +89,14 @@ impl Authorizer {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] naming the first of `rules` that the new roles could never satisfy; the old ones stay.
+    /// [`ConfigError`] naming the first of `rules` that the new roles could never satisfy, or a role that accounts are
+    /// configured with and the new ones lack; the old ones stay.
     pub fn replace_roles<'r>(
         &self,
         roles: RoleModel,
         rules: impl IntoIterator<Item = &'r Rule>,
     ) -> Result<(), ConfigError> {
+        defines(&roles, &self.0.named)?;
         rules.into_iter().try_for_each(|rule| rule.validate(&roles))?;
         self.0.roles.store(Arc::new(roles));
         Ok(())
@@ -169,6 +186,15 @@ impl Authorizer {
     pub(crate) fn records(&self) -> bool {
         self.0.audit.is_some()
     }
+}
+
+fn defines(roles: &RoleModel, named: &[String]) -> Result<(), ConfigError> {
+    let Some(missing) = named.iter().find(|name| !roles.contains(name)) else { return Ok(()) };
+    Err(ConfigError::new(
+        format!("role `{missing}`"),
+        "is named in the configuration of the accounts, and not defined",
+        "add it to the role model, or correct the name",
+    ))
 }
 
 impl fmt::Debug for Authorizer {

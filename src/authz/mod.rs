@@ -49,6 +49,7 @@ mod access_map;
 mod authorizer;
 mod bits;
 mod decide;
+mod dominance;
 mod layer;
 mod permission;
 pub mod policy;

@@ -20,7 +20,7 @@ pub struct GateBuilder {
     bearer: Option<BearerScheme>,
     realm: Option<String>,
     schemes: Vec<Arc<dyn AuthScheme>>,
-    roles: RoleModel,
+    roles: Option<RoleModel>,
     map: AccessMapBuilder,
     tenant: TenantId,
 }
@@ -34,7 +34,7 @@ impl GateBuilder {
     }
 
     /// Accepts the access tokens that `accounts` issues, as [`with_access_tokens`](Self::with_access_tokens) does, and
-    /// keeps the service at hand: [`Gate::accounts`].
+    /// keeps the service at hand: [`Gate::accounts`]. Decides by their roles; gates over the same accounts share them.
     #[must_use]
     pub fn with_accounts(mut self, accounts: Accounts) -> Self {
         self.accounts = Some(accounts);
@@ -55,10 +55,10 @@ impl GateBuilder {
         self
     }
 
-    /// The roles of the application.
+    /// The roles of the application, for a gate without accounts: those bring their own.
     #[must_use]
     pub fn with_roles(mut self, roles: RoleModel) -> Self {
-        self.roles = roles;
+        self.roles = Some(roles);
         self
     }
 
@@ -80,7 +80,7 @@ impl GateBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no way in, the realm cannot stand in a header, or the access map contradicts itself
+    /// [`ConfigError`] if there is no way in, roles are given beside those of the accounts, the realm cannot stand in a header, or the access map contradicts itself
     /// or the roles.
     pub async fn build(self) -> Result<Gate, ConfigError> {
         self.assemble()
@@ -119,11 +119,18 @@ impl GateBuilder {
                 "call `with_accounts`, `with_access_tokens` or `add_scheme`",
             ));
         }
-        let map = self.map.build(&self.roles)?;
-        let authorizer = match &self.accounts {
-            Some(accounts) => accounts.authorizer(self.roles),
-            None => Authorizer::new(self.roles),
+        let authorizer = match (&self.accounts, self.roles) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new(
+                    "roles",
+                    "are given to a gate whose accounts have their own",
+                    "give them to `AccountsBuilder::with_roles` alone",
+                ));
+            }
+            (Some(accounts), None) => accounts.authorizer().clone(),
+            (None, roles) => Authorizer::new(roles.unwrap_or_default()),
         };
+        let map = self.map.build(&authorizer.roles())?;
         let schemes = Schemes::new(schemes, self.tenant);
         let (challenge, bearer) = (schemes.challenge().clone(), schemes.bearer().cloned());
         let judge = Judge { authorizer, challenge, bearer };

@@ -196,6 +196,8 @@ pub enum UserStatus {
     Active,
     /// No; and what was issued before is dead.
     Disabled,
+    /// No, and never again: the record is about to go.
+    Deleted,
 }
 
 /// A slice of a list.

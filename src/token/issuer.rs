@@ -183,10 +183,6 @@ impl Tokens {
         &self.0.revocations
     }
 
-    pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.0.clock)
-    }
-
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.0.clock
     }

@@ -1,0 +1,74 @@
+//! Comparing what people hold.
+
+use super::RoleModel;
+
+impl RoleModel {
+    /// Whether whoever holds the roles `held` holds all of `others` too, by itself or by inheritance: the one may then
+    /// give these roles away, and change those who hold them.
+    ///
+    /// Roles are compared, not their permissions: a role opens [`Rule::role`](super::Rule::role) by its name alone, so
+    /// somebody with the same permissions may still not be its equal. A role the model does not define grants nothing and
+    /// counts for nothing, on either side.
+    ///
+    /// ```
+    /// use portcullis::authz::{Role, RoleModel};
+    ///
+    /// let model = RoleModel::builder()
+    ///     .add(Role::new("user"))
+    ///     .add(Role::new("admin").inherits("user"))
+    ///     .build()?;
+    /// assert!(model.dominates(["admin"], ["user", "admin"]));
+    /// assert!(!model.dominates(["user"], ["user", "admin"]));
+    /// # Ok::<(), portcullis::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn dominates<'h, 'o>(
+        &self,
+        held: impl IntoIterator<Item = &'h str>,
+        others: impl IntoIterator<Item = &'o str>,
+    ) -> bool {
+        let held: Vec<&str> = held.into_iter().collect();
+        let mut known = others.into_iter().filter(|other| self.contains(other));
+        known.all(|other| held.iter().any(|held| self.includes(held, other)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::Role;
+
+    #[test]
+    fn who_is_whose_equal() {
+        let model = RoleModel::builder()
+            .add(Role::new("user").grants("tasks:read"))
+            .add(Role::new("admin").inherits("user").grants("users:*"))
+            .add(Role::new("superadmin").inherits("admin"))
+            .add(Role::new("auditor").grants("tasks:read"))
+            .add(Role::new("root").grants("*:*"))
+            .build()
+            .unwrap();
+        let rows: [(&str, &[&str], &[&str], bool); 16] = [
+            ("the same", &["admin"], &["admin"], true),
+            ("inherited", &["superadmin"], &["user", "admin"], true),
+            ("the other way round", &["admin"], &["superadmin"], false),
+            ("one above among many below", &["admin"], &["user", "superadmin"], false),
+            ("beside", &["superadmin"], &["auditor"], false),
+            ("the same permissions, another role", &["user"], &["auditor"], false),
+            ("every permission, but not the role", &["root"], &["user"], false),
+            ("each by another of one's roles", &["auditor", "admin"], &["auditor", "user"], true),
+            ("nothing", &["user"], &[], true),
+            ("nothing by nothing", &[], &[], true),
+            ("something by nothing", &[], &["user"], false),
+            ("unknown to the model", &["user"], &["retired"], true),
+            ("unknown beside one above", &["user"], &["retired", "admin"], false),
+            ("held, but unknown", &["retired"], &["user"], false),
+            ("both unknown", &["retired"], &["retired"], true),
+            ("in another spelling", &["Admin", "admin "], &["admin"], false),
+        ];
+        for (name, held, others, want) in rows {
+            let got = model.dominates(held.iter().copied(), others.iter().copied());
+            assert_eq!(got, want, "{name}");
+        }
+    }
+}
