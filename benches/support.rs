@@ -40,6 +40,7 @@ pub async fn accounts<S: UserStore + TokenStore>(
         .with_audit(audit)
         .with_issuer("https://id.example")
         .with_audience("https://api.example")
+        .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap())
         .with_default_roles(["user"])
         .build()
         .await
@@ -64,6 +65,5 @@ pub async fn issue(accounts: &Accounts, user: &User) -> TokenPair {
 
 /// A gate with one role.
 pub fn gate(accounts: &Accounts) -> GateBuilder {
-    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
-    Gate::builder().with_accounts(accounts.clone()).with_roles(roles)
+    Gate::builder().with_accounts(accounts.clone())
 }

@@ -28,24 +28,25 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let audit = MemorySink::default();
+    let roles = RoleModel::builder()
+        .add(Role::new("user").grants("tasks:read"))
+        .add(Role::new("admin").inherits("user").grants("tasks:*"))
+        .build()?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
         .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
         .with_audit(Arc::new(audit.clone()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")
+        .with_roles(roles)
         .with_default_roles(["user"])
         .build()
         .await?;
-    let roles = RoleModel::builder()
-        .add(Role::new("user").grants("tasks:read"))
-        .add(Role::new("admin").inherits("user").grants("tasks:*"));
     let rules = AccessMap::builder()
         .add(Method::GET, "/health", Rule::public())
         .add(Method::GET, "/tasks", Rule::permission("tasks:read"))
         .add(Method::DELETE, "/tasks/{id}", Rule::role("admin"));
-    let gate = Gate::builder().with_accounts(accounts.clone()).with_roles(roles.build()?);
-    let gate = gate.with_access_map(rules).build().await?;
+    let gate = Gate::builder().with_accounts(accounts.clone()).with_access_map(rules).build().await?;
     let service = gate.layer().layer(service_fn(hello));
 
     let tenant = TenantId::default();

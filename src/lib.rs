@@ -40,12 +40,12 @@
 //!     .with_audit(Arc::new(MemorySink::default()))
 //!     .with_issuer("https://id.example")
 //!     .with_audience("https://api.example")
+//!     .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?)
 //!     .with_default_roles(["user"])
 //!     .build()
 //!     .await?;
 //! let gate = Gate::builder()
 //!     .with_accounts(accounts.clone())
-//!     .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build()?)
 //!     .with_access_map(AccessMap::builder().add(Method::GET, "/tasks", Rule::permission("tasks:read")))
 //!     .build()
 //!     .await?;

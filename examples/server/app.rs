@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use portcullis::account::{AccountError, Accounts};
-use portcullis::authz::RoleModel;
 use portcullis::backend::sqlite::SqliteStore;
 use portcullis::rejection::{Rejection, RejectionCode};
 use portcullis::time::Clock;
@@ -14,7 +13,6 @@ use sqlx::sqlite::SqlitePool;
 #[derive(Clone)]
 pub struct App {
     pub accounts: Accounts,
-    pub roles: RoleModel,
     pub store: SqliteStore,
     pub pool: SqlitePool,
     pub clock: Arc<dyn Clock>,
@@ -44,7 +42,7 @@ impl App {
     }
 
     pub fn is_admin(&self, principal: &Principal) -> bool {
-        principal.roles().any(|held| self.roles.includes(held, "admin"))
+        self.accounts.authorizer().roles().dominates(principal.roles(), ["admin"])
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::TenantId;
-use portcullis::account::{AccountError, Accounts, Registration};
+use portcullis::account::{AccountError, Accounts, By, Registration};
 use portcullis::backend::sqlite::SqliteStore;
 use portcullis::gate::Gate;
 use portcullis::secret::OpaqueToken;
@@ -98,15 +98,15 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_clock(shared_clock.clone())
         .with_token_policy(config.tokens)
         .with_password_policy(config.passwords.clone())
+        .with_roles(roles::model()?)
         .with_default_roles(["user"])
+        .with_guarded_role("admin")
         .build()
         .await?;
-    let roles = roles::model()?;
-    let gate = Gate::builder().with_accounts(accounts.clone()).with_roles(roles.clone()).build().await?;
+    let gate = Gate::builder().with_accounts(accounts.clone()).build().await?;
 
     let app = App {
         accounts: accounts.clone(),
-        roles,
         pool: store.pool().clone(),
         store: store.clone(),
         clock: shared_clock,
@@ -149,7 +149,10 @@ async fn first_admin(accounts: &Accounts, admin: &Admin) -> Result<(), Box<dyn E
     let generated = OpaqueToken::mint()?.to_text();
     let password = admin.password.clone().unwrap_or_else(|| generated.clone());
     let registration = Registration::new(admin.username.as_str(), admin.email.as_str(), password);
-    match accounts.create(&tenant, registration, vec!["admin".to_owned()]).await {
+    match accounts
+        .create(By::Application("first_admin"), &tenant, registration, vec!["admin".to_owned()])
+        .await
+    {
         Ok(_) if admin.password.is_none() => {
             println!("administrator {} has the password {}", admin.username, generated.expose_secret());
             println!("it is not shown again\n");

@@ -29,8 +29,7 @@ impl Requirement for DeleteTasks {
 }
 
 async fn gate(world: &World) -> (Gate, GateService) {
-    let builder = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles(&["tasks:read"]));
-    let gate = builder.build().await.unwrap();
+    let gate = Gate::builder().with_accounts(world.accounts.clone()).build().await.unwrap();
     let service = gate
         .router()
         .route(Method::GET, "/tasks", async |_: Principal| "read", Rule::permission("tasks:read"))
@@ -54,7 +53,7 @@ async fn ask(service: &GateService, method: Method, path: &str, token: Option<&s
 // ASVS 16.3.2
 #[tokio::test]
 async fn a_refusal_is_recorded_wherever_it_is_decided() {
-    let world = World::new().await;
+    let world = World::with_roles(roles(&["tasks:read"])).await;
     let (gate, service) = gate(&world).await;
     let user = world.register("ada").await;
     let tokens = world.sign_in("ada").await.tokens;
@@ -259,7 +258,7 @@ async fn the_extractor_passes_the_context_on() {
 /// refused, and the old ones stay.
 #[tokio::test]
 async fn roles_are_replaced_in_one_step_or_not_at_all() {
-    let world = World::new().await;
+    let world = World::with_roles(roles(&["tasks:read"])).await;
     let (gate, service) = gate(&world).await;
     world.register("ada").await;
     let tokens = world.sign_in("ada").await.tokens;
@@ -281,7 +280,7 @@ async fn roles_are_replaced_in_one_step_or_not_at_all() {
 /// What explains a decision to an operator.
 #[tokio::test]
 async fn a_decision_can_be_explained() {
-    let world = World::new().await;
+    let world = World::with_roles(roles(&["tasks:read"])).await;
     let (gate, _) = gate(&world).await;
     let subject = portcullis::Subject::parse("ada").unwrap();
     let user = Principal::user(world.tenant(), subject).with_roles(["user"]);

@@ -22,9 +22,8 @@ async fn the_bearer_path_makes_no_store_call() {
     let world = World::new().await;
     world.register("ada").await;
     let token = world.sign_in("ada").await.tokens.access_token;
-    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
     let rows = || AccessMap::builder().add(Method::GET, "/tasks/{id}", Rule::role("user"));
-    let builder = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles);
+    let builder = Gate::builder().with_accounts(world.accounts.clone());
     let gate = builder.with_access_map(rows()).build().await.unwrap();
     let handler = async || "done";
     let router =

@@ -2,7 +2,6 @@
 
 use ::axum::body::{Body, to_bytes};
 use http::{Request, header};
-use portcullis::authz::{Role, RoleModel};
 use portcullis::axum::{GateService, account_routes, jwks_routes};
 use portcullis::gate::Gate;
 use portcullis::store::fault::{Failure, Operation};
@@ -14,8 +13,7 @@ use crate::support::{PASSWORD, World};
 const NEW: &str = "an entirely different phrase";
 
 async fn service(world: &World) -> GateService {
-    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
-    let gate = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles).build().await.unwrap();
+    let gate = Gate::builder().with_accounts(world.accounts.clone()).build().await.unwrap();
     gate.router()
         .add_routes_at("/auth", account_routes(&world.accounts, gate.tenant()))
         .add_routes(jwks_routes(&world.tokens))

@@ -11,6 +11,7 @@
 //! The same keeps apart two who change each other, whatever their roles: who acts on an equal is written back as well, so
 //! that of the two changes one is decided on what the other wrote.
 
+use super::reach::{defined, names};
 use crate::account::{AccountError, Accounts};
 use crate::authz::RoleModel;
 use crate::error::Result;
@@ -39,7 +40,7 @@ impl Accounts {
             };
             in_place.push(witness.ok_or_else(|| AccountError::LastHolder(role.to_owned()))?);
         }
-        let equal = acting.filter(|acting| model.dominates(names(before), names(acting)));
+        let equal = acting.filter(|acting| model.dominates(names(before), defined(model, names(acting))));
         if let Some(acting) = equal.filter(|acting| in_place.iter().all(|witness| witness.id != acting.id)) {
             in_place.push(acting);
         }
@@ -68,10 +69,6 @@ impl Accounts {
             }
         }
     }
-}
-
-fn names(user: &User) -> impl Iterator<Item = &str> {
-    user.roles.iter().map(String::as_str)
 }
 
 /// Whether a user may sign in and has the role, by itself or by inheritance.

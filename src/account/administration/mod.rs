@@ -109,7 +109,8 @@ impl Accounts {
         id: &Subject,
         change: Change<'_>,
     ) -> Result<(User, User), AccountError> {
-        let attempt = Attempt { by, tenant, action: change.action(), target: Some(id), gives: change.gives() };
+        let attempt =
+            Attempt { by, tenant, action: change.action(), target: Some(id), gives: change.gives() };
         let mut pause = Duration::ZERO;
         for _ in 0..MAX_TRIES {
             let model = self.0.authorizer.roles();

@@ -68,15 +68,27 @@ pub(super) fn reaches<'r>(
     };
     let acting = acting.filter(|acting| acting.status == UserStatus::Active).ok_or(Refused::Forbidden)?;
     // The rule of the route was decided on what the token says. Its holder may have been demoted since.
-    if !model.dominates(acting.roles.iter().map(String::as_str), principal.roles()) {
+    if !model.dominates(names(acting), defined(model, principal.roles())) {
         return Err(Refused::Forbidden);
     }
-    let involved: Vec<&str> = involved.into_iter().filter(|role| model.contains(role)).collect();
+    let involved: Vec<&str> = defined(model, involved).collect();
     if !model.dominates(principal.roles(), involved.iter().copied()) {
         return Err(Refused::Forbidden);
     }
     let request = AccessRequest::new(principal, model, "administrate", "account");
     if involved.iter().all(|role| request.has_role(role)) { Ok(()) } else { Err(Refused::InsufficientScope) }
+}
+
+pub(super) fn names(user: &User) -> impl Iterator<Item = &str> {
+    user.roles.iter().map(String::as_str)
+}
+
+/// Without roles that were taken out of the model since they were given: those grant nothing.
+pub(super) fn defined<'r>(
+    model: &RoleModel,
+    roles: impl IntoIterator<Item = &'r str>,
+) -> impl Iterator<Item = &'r str> {
+    roles.into_iter().filter(|role| model.contains(role))
 }
 
 #[cfg(test)]
@@ -98,24 +110,24 @@ mod tests {
         let ada = || Principal::user(TenantId::default(), Subject::parse("ada").unwrap());
         let admin = ada().with_roles(["admin"]);
         let stored = |roles: &[&str]| {
-            let mut user = User::new(
-                TenantId::default(),
-                Subject::parse("ada").unwrap(),
-                Timestamp::UNIX_EPOCH,
-            );
+            let mut user =
+                User::new(TenantId::default(), Subject::parse("ada").unwrap(), Timestamp::UNIX_EPOCH);
             user.roles = roles.iter().map(|role| (*role).to_owned()).collect();
             Some(user)
         };
         let disabled = stored(&["admin"]).map(|user| User { status: UserStatus::Disabled, ..user });
+        let faded = ada().with_roles(["admin", "retired"]);
         let limited = |scope: &'static str| admin.clone().with_scopes([scope]);
         let nobody = Principal::anonymous(TenantId::default()).with_roles(["admin"]);
         let (forbidden, scope) = (Err(Refused::Forbidden), Err(Refused::InsufficientScope));
-        let rows: [(&str, &Principal, Option<User>, &[&str], Result<(), Refused>); 19] = [
+        type Row<'a> = (&'a str, &'a Principal, Option<User>, &'a [&'a str], Result<(), Refused>);
+        let rows: [Row<'_>; 20] = [
             ("below", &admin, stored(&["admin"]), &["user"], Ok(())),
             ("equal", &admin, stored(&["admin"]), &["admin", "user"], Ok(())),
             ("above", &admin, stored(&["admin"]), &["user", "superadmin"], forbidden),
             ("who holds nothing", &admin, stored(&["admin"]), &[], Ok(())),
             ("a role that is gone", &admin, stored(&["admin"]), &["retired"], Ok(())),
+            ("one that is gone, in the token", &faded, stored(&["admin"]), &["user"], Ok(())),
             ("no roles", &ada(), stored(&["admin"]), &["user"], forbidden),
             ("more stored than in the token", &admin, stored(&["superadmin"]), &["superadmin"], forbidden),
             ("promoted, and asks as before", &admin, stored(&["superadmin"]), &["admin"], Ok(())),

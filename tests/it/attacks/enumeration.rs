@@ -4,7 +4,7 @@ use portcullis::account::AccountError;
 use portcullis::store::UserStatus;
 use portcullis::store::fault::Operation;
 
-use crate::support::{PASSWORD, World, secret};
+use crate::support::{BY, PASSWORD, World, secret};
 
 /// G3: every state of an account costs one hash, reads the store alike and is answered alike. Counted, not timed.
 // ASVS 6.3.8
@@ -16,7 +16,7 @@ async fn every_failed_sign_in_looks_the_same() {
         world.register(name).await;
     }
     let disabled = world.accounts.sign_in(&tenant, "disabled", secret(PASSWORD)).await.unwrap().user;
-    world.accounts.set_status(&disabled.id, &tenant, &disabled.id, UserStatus::Disabled).await.unwrap();
+    world.accounts.set_status(BY, &tenant, &disabled.id, UserStatus::Disabled).await.unwrap();
     let social = world.accounts.sign_in(&tenant, "social", secret(PASSWORD)).await.unwrap().user;
     let mut without_password = social.clone();
     without_password.password = None;

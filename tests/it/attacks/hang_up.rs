@@ -5,7 +5,6 @@ use std::time::Duration;
 use ::axum::body::Body;
 use http::{Request, header};
 use portcullis::audit::EventName;
-use portcullis::authz::{Role, RoleModel};
 use portcullis::axum::account_routes;
 use portcullis::gate::Gate;
 use tower::ServiceExt as _;
@@ -18,8 +17,7 @@ use crate::support::World;
 async fn a_client_that_hangs_up_is_audited_all_the_same() {
     let world = World::new().await;
     world.register("ada").await;
-    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
-    let gate = Gate::builder().with_accounts(world.accounts.clone()).with_roles(roles).build().await.unwrap();
+    let gate = Gate::builder().with_accounts(world.accounts.clone()).build().await.unwrap();
     let service = gate
         .router()
         .add_routes_at("/auth", account_routes(&world.accounts, gate.tenant()))

@@ -1,5 +1,6 @@
 //! One named test for each known class of attack.
 
+mod administration;
 mod enumeration;
 mod hang_up;
 mod jwt;

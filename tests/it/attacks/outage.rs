@@ -4,7 +4,7 @@ use portcullis::store::fault::{Failure, Operation};
 use portcullis::token::VerifyAccessToken as _;
 use secrecy::ExposeSecret as _;
 
-use crate::support::{PASSWORD, World, secret};
+use crate::support::{BY, PASSWORD, World, secret};
 
 /// Fails the nth store call of every flow, for every n, before and after it was carried out.
 #[tokio::test]
@@ -46,14 +46,14 @@ async fn every_call_of_every_flow_may_fail() {
                         accounts.change_password(&tenant, &user.id, secret(PASSWORD), new).await.map(drop)
                     }
                     "roles" => {
-                        accounts.set_roles(&user.id, &tenant, &user.id, vec!["guest".into()]).await.map(drop)
+                        accounts.set_roles(BY, &tenant, &user.id, vec!["guest".into()]).await.map(drop)
                     }
                     "disable" => accounts
-                        .set_status(&user.id, &tenant, &user.id, portcullis::store::UserStatus::Disabled)
+                        .set_status(BY, &tenant, &user.id, portcullis::store::UserStatus::Disabled)
                         .await
                         .map(drop),
                     "everywhere" => accounts.sign_out_everywhere(&tenant, &user.id).await,
-                    _ => accounts.delete(&user.id, &tenant, &user.id).await,
+                    _ => accounts.delete(BY, &tenant, &user.id).await,
                 };
                 let failed = world.faults.calls().get(calls_before + nth - 1).copied();
                 // The follower polls beside the flow; its failures are its own.

@@ -11,7 +11,7 @@ use portcullis::token::{Grant, Issued, TokenRefusal, VerifyAccessToken as _};
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
-use crate::support::{PASSWORD, World, secret};
+use crate::support::{BY, PASSWORD, World, secret};
 
 const NEW_PASSWORD: &str = "an entirely different phrase";
 
@@ -86,7 +86,7 @@ async fn a_crash_in_a_role_change_does_not_lock_the_user_out() {
 
     world.faults.fail_every(Operation::UserReplace, Failure::NotDone);
     let roles = vec!["admin".to_owned()];
-    assert!(world.accounts.set_roles(&user.id, &world.tenant(), &user.id, roles).await.is_err());
+    assert!(world.accounts.set_roles(BY, &world.tenant(), &user.id, roles).await.is_err());
     world.faults.heal();
 
     assert_eq!(access(&world, &signed_in.tokens.access_token), Err(TokenRefusal::Stale));
@@ -222,10 +222,7 @@ async fn what_ends_what() {
             "roles",
             |accounts, world, user| {
                 Box::pin(async move {
-                    accounts
-                        .set_roles(&user.id, &world.tenant(), &user.id, vec!["guest".into()])
-                        .await
-                        .map(drop)
+                    accounts.set_roles(BY, &world.tenant(), &user.id, vec!["guest".into()]).await.map(drop)
                 })
             },
             Err(TokenRefusal::Stale),
@@ -246,10 +243,7 @@ async fn what_ends_what() {
             "disable",
             |accounts, world, user| {
                 Box::pin(async move {
-                    accounts
-                        .set_status(&user.id, &world.tenant(), &user.id, UserStatus::Disabled)
-                        .await
-                        .map(drop)
+                    accounts.set_status(BY, &world.tenant(), &user.id, UserStatus::Disabled).await.map(drop)
                 })
             },
             Err(TokenRefusal::Stale),
@@ -258,7 +252,7 @@ async fn what_ends_what() {
         (
             "delete",
             |accounts, world, user| {
-                Box::pin(async move { accounts.delete(&user.id, &world.tenant(), &user.id).await })
+                Box::pin(async move { accounts.delete(BY, &world.tenant(), &user.id).await })
             },
             Err(TokenRefusal::Stale),
             false,
@@ -300,7 +294,7 @@ async fn sign_ins_racing_a_deletion_leave_nothing() {
             let (world, id) = (world.clone(), user.id.clone());
             racers.spawn(async move {
                 if n == 16 {
-                    world.accounts.delete(&id, &world.tenant(), &id).await.unwrap();
+                    world.accounts.delete(BY, &world.tenant(), &id).await.unwrap();
                     return None;
                 }
                 world.accounts.sign_in(&world.tenant(), "ada", secret(PASSWORD)).await.ok()

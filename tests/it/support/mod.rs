@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use portcullis::TenantId;
-use portcullis::account::{Accounts, Registration, SignedIn};
+use portcullis::account::{Accounts, By, Registration, SignedIn};
 use portcullis::audit::MemorySink;
+use portcullis::authz::{Role, RoleModel};
 use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
 use portcullis::password::{Argon2Hasher, Passwords};
 use portcullis::store::fault::{Faults, FaultyStore};
@@ -18,6 +19,9 @@ pub const ISSUER: &str = "https://id.example";
 pub const AUDIENCE: &str = "https://api.example";
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// Who changes accounts where it does not matter who.
+pub const BY: By<'static> = By::Application("test");
+
 /// One instance over a store it may share with others.
 pub struct World {
     pub clock: ManualClock,
@@ -29,23 +33,34 @@ pub struct World {
     pub tokens: Tokens,
     pub access: AccessTokens,
     pub accounts: Accounts,
+    guarded: Option<&'static str>,
 }
 
 impl World {
     pub async fn new() -> Self {
-        let store = Arc::new(MemoryStore::new());
-        Self::over(store.clone(), store).await
+        Self::with_roles(roles()).await
     }
 
-    pub async fn over(users: Arc<dyn UserStore>, tokens: Arc<dyn TokenStore>) -> Self {
-        let keys = Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa).unwrap()).unwrap()));
-        Self::instance(users, tokens, ManualClock::default(), keys).await
+    pub async fn with_roles(roles: RoleModel) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        Self::instance(store.clone(), store, ManualClock::default(), new_keys(), (roles, None)).await
+    }
+
+    /// Over this store, with these roles, one of which is guarded.
+    pub async fn guarding<S: UserStore + TokenStore>(
+        store: Arc<S>,
+        roles: RoleModel,
+        guarded: &'static str,
+    ) -> Self {
+        let rights = (roles, Some(guarded));
+        Self::instance(store.clone(), store, ManualClock::default(), new_keys(), rights).await
     }
 
     /// Another instance over the same stores, clock and keys; also what a restarted process is.
     pub async fn another(&self) -> Self {
         let (users, tokens) = (self.users.clone(), self.token_store.clone());
-        Self::instance(users, tokens, self.clock.clone(), self.keys.clone()).await
+        let rights = (RoleModel::clone(&self.accounts.authorizer().roles()), self.guarded);
+        Self::instance(users, tokens, self.clock.clone(), self.keys.clone(), rights).await
     }
 
     async fn instance(
@@ -53,6 +68,7 @@ impl World {
         token_store: Arc<dyn TokenStore>,
         clock: ManualClock,
         keys: Arc<StaticKeys>,
+        (roles, guarded): (RoleModel, Option<&'static str>),
     ) -> Self {
         let faulty = Arc::new(FaultyStore::new(users.clone(), token_store.clone()));
         let faults = faulty.faults().clone();
@@ -60,7 +76,7 @@ impl World {
         let passwords = Passwords::new(Argon2Hasher::danger_weak(64, 1, 1).unwrap())
             .with_permits(NonZeroUsize::new(4).unwrap())
             .with_queue_limit(1000);
-        let accounts = Accounts::builder()
+        let mut builder = Accounts::builder()
             .with_store(faulty)
             .with_keys(keys.clone())
             .with_audit(Arc::new(audit.clone()))
@@ -68,13 +84,15 @@ impl World {
             .with_audience(AUDIENCE)
             .with_clock(Arc::new(clock.clone()))
             .with_passwords(passwords)
-            .with_default_roles(["user"])
-            .build()
-            .await
-            .unwrap();
+            .with_roles(roles)
+            .with_default_roles(["user"]);
+        if let Some(role) = guarded {
+            builder = builder.with_guarded_role(role);
+        }
+        let accounts = builder.build().await.unwrap();
         let tokens = accounts.tokens().clone();
         let access = AccessTokens::new(tokens.clone(), TenantId::default());
-        Self { clock, keys, users, token_store, faults, audit, tokens, access, accounts }
+        Self { clock, keys, users, token_store, faults, audit, tokens, access, accounts, guarded }
     }
 
     pub fn tenant(&self) -> TenantId {
@@ -89,6 +107,20 @@ impl World {
     pub async fn sign_in(&self, name: &str) -> SignedIn {
         self.accounts.sign_in(&self.tenant(), name, secret(PASSWORD)).await.unwrap()
     }
+}
+
+/// `admin` > `user` > `guest`.
+pub fn roles() -> RoleModel {
+    RoleModel::builder()
+        .add(Role::new("guest"))
+        .add(Role::new("user").inherits("guest").grants("tasks:read"))
+        .add(Role::new("admin").inherits("user").grants("tasks:*").grants("users:*"))
+        .build()
+        .unwrap()
+}
+
+fn new_keys() -> Arc<StaticKeys> {
+    Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa).unwrap()).unwrap()))
 }
 
 pub fn secret(text: &str) -> SecretString {
