@@ -127,7 +127,7 @@ impl AccountsBuilder {
         self
     }
 
-    /// Gives these roles to everybody who registers. The default is none.
+    /// Gives these roles to everybody who registers; the [model](Self::with_roles) must define them. The default is none.
     pub fn with_default_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.default_roles = roles.into_iter().map(Into::into).collect();
         self
@@ -144,7 +144,7 @@ impl AccountsBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Config`] naming what is missing or out of range; [`StartError::Failed`] if the key provider or the
+    /// [`StartError::Config`] naming what is missing, out of range, or a role that is not defined; [`StartError::Failed`] if the key provider or the
     /// store fails.
     pub async fn build(self) -> Result<Accounts, StartError> {
         let users = required(self.users, "user store", "call `with_store` or `with_users`")?;
@@ -222,6 +222,8 @@ mod tests {
                 whole().with_token_policy(TokenPolicy::default().with_access_lifetime(Duration::ZERO)),
                 "access lifetime",
             ),
+            (whole().with_default_roles(["user"]), "role `user`"),
+            (whole().with_guarded_role("admin"), "role `admin`"),
         ] {
             match builder.build().await {
                 Err(StartError::Config(error)) => assert_eq!(error.field(), field),

@@ -8,8 +8,13 @@
 //!   and changes nothing.
 //! - A user is changed by compare-and-swap. Whoever loses the race reads again, decides again and tries again, at
 //!   most eight times; then the answer is 503.
-//! - What is done is audited before it is answered; so are failed sign-ins, failed changes of a password and reused
-//!   tokens. If the audit sink fails, so does the operation, though what it wrote stays written; see
+//! - Administrators ([`set_roles`](Accounts::set_roles), [`set_status`](Accounts::set_status),
+//!   [`delete`](Accounts::delete), [`create`](Accounts::create)) are held to their own rights, as stored at that moment:
+//!   nobody gives a role they don't hold, and nobody changes who holds more than they do. The last active holder of the
+//!   [guarded role](AccountsBuilder::with_guarded_role) stays one. [`By`] says who acts. Whether somebody may administrate
+//!   at all is for the rule of the route.
+//! - What is done is audited before it is answered; so are failed sign-ins, failed changes of a password, refused
+//!   administration and reused tokens. If the audit sink fails, so does the operation, though what it wrote stays written; see
 //!   [`AccountsBuilder::with_audit`].
 //!
 //! | event | ends | lives on |
@@ -21,7 +26,8 @@
 //! | disabled, deleted | everything | |
 //!
 //! What the client sees is [`AccountError::rejection`]: one 401 `sign_in_failed` and one 401 `refresh_invalid` for every
-//! reason there is, 409 for a name that is taken, 422 with reasons for what should be changed, 503 for an outage.
+//! reason there is, 403 for what is
+//! above one's rights, 409 for a name that is taken or a last holder, 422 with reasons for what should be changed, 503 for an outage.
 //!
 //! Registration says that a name is taken, and so who has an account. Nothing here limits how often somebody may try:
 //! put a limit in front.

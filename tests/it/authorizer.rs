@@ -274,6 +274,10 @@ async fn roles_are_replaced_in_one_step_or_not_at_all() {
     let nobody_deletes = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
     let refused = gate.replace_roles(nobody_deletes).unwrap_err();
     assert_eq!(refused.field(), "permission `tasks:delete`");
+    let other = Role::new("member").grants("tasks:read").grants("tasks:delete");
+    let nobody_registers = RoleModel::builder().add(other).build().unwrap();
+    let refused = gate.replace_roles(nobody_registers).unwrap_err();
+    assert_eq!(refused.field(), "role `user`", "everybody who registers is given it");
     assert_eq!(ask(&service, Method::GET, "/tasks", token).await, StatusCode::FORBIDDEN, "the old ones stay");
 }
 

@@ -66,10 +66,12 @@ async fn what_cannot_be_built() {
     let tokens = || builder().with_access_tokens(Tokens);
     let twice =
         AccessMap::builder().add(Method::GET, "/", Rule::public()).add(Method::GET, "/", Rule::public());
+    let both = builder().with_accounts(crate::support::World::new().await.accounts);
     for (name, builder, want) in [
         ("no way in", builder(), "gate: has no way"),
         ("realm", tokens().with_realm("a\"b"), "realm: cannot stand"),
         ("realm of nothing", builder().add_scheme(Late).with_realm("a"), "realm: is set"),
+        ("roles beside those of accounts", both, "roles: are given to a gate whose accounts have their own"),
         ("map", tokens().with_access_map(twice), "GET /: appears twice"),
     ] {
         let error = builder.build().await.unwrap_err().to_string();

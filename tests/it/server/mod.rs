@@ -3,6 +3,7 @@
 
 mod access_map;
 mod accounts;
+mod administration;
 mod client;
 mod crash;
 mod enumeration;
