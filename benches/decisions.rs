@@ -9,7 +9,8 @@ use portcullis::{Principal, Subject, TenantId};
 
 use crate::table::Table;
 
-/// Roles that grant 200 permissions between them; each holds 20 of its own and what it inherits.
+/// Roles that grant 200 permissions between them; each holds 20 of its own and what it inherits. As many again belong to
+/// tenants, ten to each.
 fn model(roles: usize) -> RoleModel {
     let role = |n: usize| {
         let role = (0..20).fold(Role::new(format!("role{n}")), |role, k| {
@@ -17,12 +18,19 @@ fn model(roles: usize) -> RoleModel {
         });
         if n.is_multiple_of(10) { role } else { role.inherits(format!("role{}", n - 1)) }
     };
-    (0..roles).map(role).fold(RoleModel::builder(), |builder, role| builder.add(role)).build().unwrap()
+    let builder = (0..roles).map(role).fold(RoleModel::builder(), |builder, role| builder.add(role));
+    let own = |n: usize| Role::new(format!("own{}", n % 10)).inherits(format!("role{}", n % 10));
+    (0..roles).fold(builder, |builder, n| builder.add_for(&tenant(n / 10), own(n))).build().unwrap()
+}
+
+fn tenant(n: usize) -> TenantId {
+    TenantId::parse(&format!("tenant{n}")).unwrap()
 }
 
 pub fn run(criterion: &mut Criterion, table: &mut Table) {
     let ada =
         Principal::user(TenantId::default(), Subject::parse("ada").unwrap()).with_roles(["role3", "role7"]);
+    let ben = Principal::user(tenant(0), Subject::parse("ben").unwrap()).with_roles(["own3", "own7"]);
     let permission = Permission::parse("resource5:action7").unwrap();
     let names: HashSet<String> =
         (0..8).flat_map(|r| (0..20).map(move |a| format!("resource{r}:action{a}"))).collect();
@@ -38,6 +46,7 @@ pub fn run(criterion: &mut Criterion, table: &mut Table) {
         let resolved = || black_box(&rights).hold(black_box(&question));
         let from_names =
             || AccessRequest::new(black_box(&ada), &model, "GET", "/").may(black_box(&permission));
+        let from_own = || AccessRequest::new(black_box(&ben), &model, "GET", "/").may(black_box(&permission));
         let rule = Rule::permission(permission.as_str());
         let by_rule =
             || drop(black_box(authorize(&AccessRequest::new(black_box(&ada), &model, "GET", "/"), &rule)));
@@ -46,10 +55,12 @@ pub fn run(criterion: &mut Criterion, table: &mut Table) {
             let mut group = criterion.benchmark_group("decide");
             group.bench_function(name("resolved"), |b| b.iter(resolved));
             group.bench_function(name("from names"), |b| b.iter(from_names));
+            group.bench_function(name("from a tenant's names"), |b| b.iter(from_own));
             group.bench_function(name("rule"), |b| b.iter(by_rule));
         });
         table.count(&format!("decide/{}", name("resolved")), || assert!(resolved()));
         table.count(&format!("decide/{}", name("from names")), || assert!(from_names()));
+        table.count(&format!("decide/{}", name("from a tenant's names")), || assert!(from_own()));
         table.count(&format!("decide/{}", name("rule")), by_rule);
     }
 }

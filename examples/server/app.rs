@@ -42,7 +42,7 @@ impl App {
     }
 
     pub fn is_admin(&self, principal: &Principal) -> bool {
-        self.accounts.authorizer().roles().dominates(principal.roles(), ["admin"])
+        self.accounts.authorizer().roles().dominates(principal.tenant(), principal.roles(), ["admin"])
     }
 }
 

@@ -142,7 +142,9 @@ impl Authorizer {
         };
         let answer = verdict.resolve().await;
         let needed = match rule.asks_for() {
-            Some(permission) => roles.granting(&permission).into_iter().map(str::to_owned).collect(),
+            Some(permission) => {
+                roles.granting(principal.tenant(), &permission).into_iter().map(str::to_owned).collect()
+            }
             None => Vec::new(),
         };
         let scopes = principal.scopes().map(|scopes| scopes.map(str::to_owned).collect());
@@ -189,10 +191,10 @@ impl Authorizer {
 }
 
 fn defines(roles: &RoleModel, named: &[String]) -> Result<(), ConfigError> {
-    let Some(missing) = named.iter().find(|name| !roles.contains(name)) else { return Ok(()) };
+    let Some(missing) = named.iter().find(|name| !roles.is_service_wide(name)) else { return Ok(()) };
     Err(ConfigError::new(
         format!("role `{missing}`"),
-        "is named in the configuration of the accounts, and not defined",
+        "is named in the configuration of the accounts, and not defined for every tenant",
         "add it to the role model, or correct the name",
     ))
 }

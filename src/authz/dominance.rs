@@ -1,9 +1,10 @@
 //! Comparing what people hold.
 
 use super::RoleModel;
+use crate::id::TenantId;
 
 impl RoleModel {
-    /// Whether whoever holds the roles `held` holds all of `others` too, by itself or by inheritance: the one may then
+    /// Whether whoever holds the roles `held` in a tenant holds all of `others` too, by itself or by inheritance: the one may then
     /// give these roles away, and change those who hold them.
     ///
     /// Roles are compared, not their permissions: a role opens [`Rule::role`](super::Rule::role) by its name alone, so
@@ -11,24 +12,27 @@ impl RoleModel {
     /// as in [`includes`](Self::includes); whether one that is left over on somebody should count is yours to say.
     ///
     /// ```
+    /// use portcullis::TenantId;
     /// use portcullis::authz::{Role, RoleModel};
     ///
     /// let model = RoleModel::builder()
     ///     .add(Role::new("user"))
     ///     .add(Role::new("admin").inherits("user"))
     ///     .build()?;
-    /// assert!(model.dominates(["admin"], ["user", "admin"]));
-    /// assert!(!model.dominates(["user"], ["user", "admin"]));
+    /// let tenant = TenantId::default();
+    /// assert!(model.dominates(&tenant, ["admin"], ["user", "admin"]));
+    /// assert!(!model.dominates(&tenant, ["user"], ["user", "admin"]));
     /// # Ok::<(), portcullis::ConfigError>(())
     /// ```
     #[must_use]
     pub fn dominates<'h, 'o>(
         &self,
+        tenant: &TenantId,
         held: impl IntoIterator<Item = &'h str>,
         others: impl IntoIterator<Item = &'o str>,
     ) -> bool {
         let held: Vec<&str> = held.into_iter().collect();
-        others.into_iter().all(|other| held.iter().any(|held| self.includes(held, other)))
+        others.into_iter().all(|other| held.iter().any(|held| self.includes(tenant, held, other)))
     }
 }
 
@@ -66,7 +70,7 @@ mod tests {
             ("in another spelling", &["Admin", "admin "], &["admin"], false),
         ];
         for (name, held, others, want) in rows {
-            let got = model.dominates(held.iter().copied(), others.iter().copied());
+            let got = model.dominates(&TenantId::default(), held.iter().copied(), others.iter().copied());
             assert_eq!(got, want, "{name}");
         }
     }

@@ -3,13 +3,13 @@
 //! | question | type |
 //! |---|---|
 //! | what can be done | [`Permission`] (`tasks:read`), granted by [`Grant`] (`tasks:*`) |
-//! | who holds it | [`Role`]s, closed over inheritance in a [`RoleModel`] |
+//! | who holds it | [`Role`]s of the service and of its tenants, closed over inheritance in a [`RoleModel`] |
 //! | what a token is limited to | [`Scope`] |
 //! | what a route asks for | [`Rule`], in an [`AccessMap`] for a whole service |
 //! | anything else | a [`Policy`](policy::Policy) |
 //!
 //! **Effective rights are the permissions of the roles, cut down to the scopes of the token.** A principal without
-//! scopes is not cut down. A role name that the model does not know grants nothing. A question that nothing answers is
+//! scopes is not cut down. A role name that the model does not know grants nothing, nor does one that is another tenant's. A question that nothing answers is
 //! denied. An outage is an error (503), never an answer.
 //!
 //! [`authorize`] is the one function that decides; the layers, the gate and code in handlers all call it.

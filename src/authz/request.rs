@@ -81,7 +81,7 @@ impl<'a> AccessRequest<'a> {
 
     pub(super) fn check_role(&self, role: &str) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.includes(held, role)) {
+        if !self.principal.roles().any(|held| self.model.includes(self.principal.tenant(), held, role)) {
             return Err(Refused::Forbidden);
         }
         self.check_unlimited()
@@ -89,7 +89,7 @@ impl<'a> AccessRequest<'a> {
 
     pub(super) fn check_permission(&self, permission: &Permission) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.grants(held, permission)) {
+        if !self.principal.roles().any(|held| self.model.grants(self.principal.tenant(), held, permission)) {
             return Err(Refused::Forbidden);
         }
         self.check_scopes(|scope| scope_covers(scope, permission))
@@ -98,7 +98,7 @@ impl<'a> AccessRequest<'a> {
     /// As [`check_permission`](Self::check_permission), with the permission looked up before.
     pub(super) fn check_question(&self, question: &Question) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.answers(held, question)) {
+        if !self.principal.roles().any(|held| self.model.answers(self.principal.tenant(), held, question)) {
             return Err(Refused::Forbidden);
         }
         self.check_scopes(|scope| scope_covers(scope, question.permission()))

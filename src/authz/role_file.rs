@@ -34,7 +34,7 @@ impl RoleModel {
     ///         {"name": "admin", "inherits": ["user"], "grants": ["users:*"]}
     ///     ]}"#,
     /// )?;
-    /// assert!(model.grants("admin", &Permission::parse("tasks:read").unwrap()));
+    /// assert!(model.grants(&portcullis::TenantId::default(), "admin", &Permission::parse("tasks:read").unwrap()));
     /// # Ok::<(), portcullis::ConfigError>(())
     /// ```
     ///

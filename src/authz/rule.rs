@@ -89,7 +89,8 @@ impl Rule {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it names a role that is not defined, a permission that no role grants or that is malformed.
+    /// [`ConfigError`] if it names a role that is not defined, a permission that no role grants or that is malformed. A role of
+    /// one tenant is enough.
     pub fn validate(&self, roles: &RoleModel) -> Result<(), ConfigError> {
         match &self.0 {
             Kind::Public | Kind::Anyone | Kind::Authenticated | Kind::Unlimited => Ok(()),

@@ -40,7 +40,9 @@ impl Accounts {
             };
             in_place.push(witness.ok_or_else(|| AccountError::LastHolder(role.to_owned()))?);
         }
-        let equal = acting.filter(|acting| model.dominates(names(before), defined(model, names(acting))));
+        let tenant = &before.tenant;
+        let equal = acting
+            .filter(|acting| model.dominates(tenant, names(before), defined(model, tenant, names(acting))));
         if let Some(acting) = equal.filter(|acting| in_place.iter().all(|witness| witness.id != acting.id)) {
             in_place.push(acting);
         }
@@ -73,7 +75,7 @@ impl Accounts {
 
 /// Whether a user may sign in and has the role, by itself or by inheritance.
 fn holds(model: &RoleModel, role: &str, user: &User) -> bool {
-    user.status == UserStatus::Active && names(user).any(|held| model.includes(held, role))
+    user.status == UserStatus::Active && names(user).any(|held| model.includes(&user.tenant, held, role))
 }
 
 fn loses(model: &RoleModel, role: &str, before: &User, after: &User) -> bool {

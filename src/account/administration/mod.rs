@@ -114,7 +114,7 @@ impl Accounts {
         let mut pause = Duration::ZERO;
         for _ in 0..MAX_TRIES {
             let model = self.0.authorizer.roles();
-            reach::known(&model, change.gives())?;
+            reach::known(&model, tenant, change.gives())?;
             if !by.is_of(tenant) {
                 return Err(self.refused(&attempt, AccountError::UnknownUser).await);
             }

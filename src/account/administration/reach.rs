@@ -17,7 +17,7 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let attempt = Attempt { by, tenant, action: "create", target: None, gives: roles };
         let model = self.0.authorizer.roles();
-        known(&model, roles)?;
+        known(&model, tenant, roles)?;
         if !by.is_of(tenant) {
             return Err(self.refused(&attempt, AccountError::UnknownUser).await);
         }
@@ -43,9 +43,9 @@ impl Accounts {
     }
 }
 
-/// Whether the model defines all of these roles.
-pub(super) fn known(model: &RoleModel, roles: &[String]) -> Result<(), AccountError> {
-    match roles.iter().find(|role| !model.contains(role)) {
+/// Whether the model defines all of these roles for the tenant.
+pub(super) fn known(model: &RoleModel, tenant: &TenantId, roles: &[String]) -> Result<(), AccountError> {
+    match roles.iter().find(|role| !model.contains(tenant, role)) {
         Some(unknown) => Err(AccountError::UnknownRole(unknown.clone())),
         None => Ok(()),
     }
@@ -68,11 +68,12 @@ pub(super) fn reaches<'r>(
     };
     let acting = acting.filter(|acting| acting.status == UserStatus::Active).ok_or(Refused::Forbidden)?;
     // The rule of the route was decided on what the token says. Its holder may have been demoted since.
-    if !model.dominates(names(acting), defined(model, principal.roles())) {
+    let tenant = principal.tenant();
+    if !model.dominates(tenant, names(acting), defined(model, tenant, principal.roles())) {
         return Err(Refused::Forbidden);
     }
-    let involved: Vec<&str> = defined(model, involved).collect();
-    if !model.dominates(principal.roles(), involved.iter().copied()) {
+    let involved: Vec<&str> = defined(model, tenant, involved).collect();
+    if !model.dominates(tenant, principal.roles(), involved.iter().copied()) {
         return Err(Refused::Forbidden);
     }
     let request = AccessRequest::new(principal, model, "administrate", "account");
@@ -86,9 +87,10 @@ pub(super) fn names(user: &User) -> impl Iterator<Item = &str> {
 /// Without roles that were taken out of the model since they were given: those grant nothing.
 pub(super) fn defined<'r>(
     model: &RoleModel,
+    tenant: &TenantId,
     roles: impl IntoIterator<Item = &'r str>,
 ) -> impl Iterator<Item = &'r str> {
-    roles.into_iter().filter(|role| model.contains(role))
+    roles.into_iter().filter(move |role| model.contains(tenant, role))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn policy_fn(decide: impl Fn(&AccessRequest<'_>) -> Decision + Send + Sync +
 }
 
 pub(in crate::authz) fn check_role(role: &str, roles: &RoleModel) -> Result<(), ConfigError> {
-    if roles.contains(role) {
+    if roles.is_defined(role) {
         return Ok(());
     }
     Err(ConfigError::new(

@@ -3,7 +3,8 @@
 use super::universe::Covering;
 use crate::authz::bits::Bits;
 
-/// One role with all it inherits. The only place that knows how grants are represented.
+/// One role with all it inherits. Numbers of roles mean something among the roles of the service and of one tenant; numbers
+/// of grants in the whole model. The only place that knows how grants are represented.
 pub(super) struct Compiled {
     pub(super) number: usize,
     pub(super) includes: Bits,

@@ -1,4 +1,7 @@
 //! Roles and the model that closes them over inheritance.
+//!
+//! A role is the service's or one tenant's. Every question about a role by its name says whose: one tenant's `reviewer`
+//! is nothing in another, and no tenant can give a meaning of its own to a name of the service's.
 
 mod builder;
 mod compiled;
@@ -6,9 +9,11 @@ mod model;
 mod question;
 mod universe;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::error::ConfigError;
+use crate::id::TenantId;
 
 pub use builder::RoleModelBuilder;
 pub use model::RoleModel;
@@ -47,8 +52,17 @@ impl Role {
 /// hash may be a quick one.
 type Names<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-fn problem(role: &str, what: impl Into<std::borrow::Cow<'static, str>>, cure: &'static str) -> ConfigError {
-    ConfigError::new(format!("role `{role}`"), what, cure)
+fn problem(
+    tenant: Option<&TenantId>,
+    role: &str,
+    what: impl Into<Cow<'static, str>>,
+    cure: &'static str,
+) -> ConfigError {
+    let field = match tenant {
+        Some(tenant) => format!("role `{role}` of tenant `{tenant}`"),
+        None => format!("role `{role}`"),
+    };
+    ConfigError::new(field, what, cure)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::universe::{Covering, Universe};
 use super::{Names, RoleModelBuilder};
 use crate::authz::bits::Bits;
 use crate::authz::permission::Permission;
+use crate::id::TenantId;
 use crate::principal::Principal;
 
 /// The roles of an application, checked and closed over inheritance. Cheap to clone.
@@ -18,9 +19,13 @@ use crate::principal::Principal;
 #[derive(Clone, Default)]
 pub struct RoleModel(pub(super) Arc<Model>);
 
+pub(super) type Roles = Names<Arc<str>, Compiled>;
+
 #[derive(Default)]
 pub(super) struct Model {
-    pub(super) roles: Names<Arc<str>, Compiled>,
+    pub(super) service: Roles,
+    /// No name in here is one of the service's.
+    pub(super) tenants: Names<TenantId, Roles>,
     pub(super) universe: Universe,
 }
 
@@ -31,60 +36,72 @@ impl RoleModel {
         RoleModelBuilder::default()
     }
 
-    /// Whether the model defines this role.
+    /// Whether principals of this tenant can hold the role: the service defines it, or the tenant does.
     #[must_use]
-    pub fn contains(&self, role: &str) -> bool {
-        self.0.roles.contains_key(role)
+    pub fn contains(&self, tenant: &TenantId, role: &str) -> bool {
+        self.find(tenant, role).is_some()
     }
 
-    /// The names of all roles, sorted.
+    /// Whether principals of every tenant can hold the role.
     #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.roles.keys().map(AsRef::as_ref).collect();
-        names.sort_unstable();
-        names
+    pub fn is_service_wide(&self, role: &str) -> bool {
+        self.0.service.contains_key(role)
     }
 
-    /// Whether whoever holds `held` counts as holding `wanted`: it is the same role, or inherits from it.
+    /// Whether the role is defined at all, by the service or by some tenant.
     #[must_use]
-    pub fn includes(&self, held: &str, wanted: &str) -> bool {
-        let (held, wanted) = (self.0.roles.get(held), self.0.roles.get(wanted));
+    pub fn is_defined(&self, role: &str) -> bool {
+        self.all().any(|roles| roles.contains_key(role))
+    }
+
+    /// The names of all roles that principals of this tenant can hold, sorted.
+    #[must_use]
+    pub fn names(&self, tenant: &TenantId) -> Vec<&str> {
+        sorted(self.within(tenant).map(|(name, _)| name))
+    }
+
+    /// The tenants with roles of their own, sorted.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<&TenantId> {
+        let mut tenants: Vec<_> = self.0.tenants.keys().collect();
+        tenants.sort_unstable();
+        tenants
+    }
+
+    /// Whether a principal of this tenant who holds `held` counts as holding `wanted`: it is the same role, or inherits
+    /// from it.
+    #[must_use]
+    pub fn includes(&self, tenant: &TenantId, held: &str, wanted: &str) -> bool {
+        let (held, wanted) = (self.find(tenant, held), self.find(tenant, wanted));
         held.zip(wanted).is_some_and(|(held, wanted)| held.includes.contains(wanted.number))
     }
 
-    /// Whether a role grants a permission. An unknown role grants nothing.
+    /// Whether a role grants a permission to principals of this tenant. An unknown role, or one of another tenant, grants
+    /// nothing.
     #[must_use]
-    pub fn grants(&self, role: &str, permission: &Permission) -> bool {
-        self.grants_one_of(role, &self.0.universe.covering(permission))
+    pub fn grants(&self, tenant: &TenantId, role: &str, permission: &Permission) -> bool {
+        self.grants_one_of(tenant, role, &self.0.universe.covering(permission))
     }
 
-    /// Whether any role grants a permission.
+    /// Whether any role grants a permission, the service's or some tenant's.
     #[must_use]
     pub fn is_granted(&self, permission: &Permission) -> bool {
         let covering = self.0.universe.covering(permission);
-        self.0.roles.values().any(|role| role.grants(&covering))
+        self.all().any(|roles| roles.values().any(|role| role.grants(&covering)))
     }
 
-    /// The names of the roles that grant a permission, sorted.
+    /// The names of the roles that grant a permission to principals of this tenant, sorted.
     #[must_use]
-    pub fn granting(&self, permission: &Permission) -> Vec<&str> {
+    pub fn granting(&self, tenant: &TenantId, permission: &Permission) -> Vec<&str> {
         let covering = self.0.universe.covering(permission);
-        let mut names: Vec<&str> = self
-            .0
-            .roles
-            .iter()
-            .filter(|(_, role)| role.grants(&covering))
-            .map(|(name, _)| name.as_ref())
-            .collect();
-        names.sort_unstable();
-        names
+        sorted(self.within(tenant).filter(|(_, role)| role.grants(&covering)).map(|(name, _)| name))
     }
 
-    /// Everything a principal's roles grant together, for asking more than once. Scopes are not looked at.
+    /// Everything a principal's roles grant together in its tenant, for asking more than once. Scopes are not looked at.
     #[must_use]
     pub fn rights(&self, principal: &Principal) -> Rights {
         let mut granted = Bits::with_room_for(self.0.universe.bound());
-        for role in principal.roles().filter_map(|role| self.0.roles.get(role)) {
+        for role in principal.roles().filter_map(|role| self.find(principal.tenant(), role)) {
             granted.absorb(&role.granted);
         }
         Rights { granted, model: self.clone() }
@@ -101,16 +118,30 @@ impl RoleModel {
     }
 
     /// As [`grants`](Self::grants), with the permission looked up before.
-    pub(in crate::authz) fn answers(&self, role: &str, question: &Question) -> bool {
+    pub(in crate::authz) fn answers(&self, tenant: &TenantId, role: &str, question: &Question) -> bool {
         if self.is(&question.model) {
-            self.grants_one_of(role, &question.covering)
+            self.grants_one_of(tenant, role, &question.covering)
         } else {
-            self.grants(role, &question.permission)
+            self.grants(tenant, role, &question.permission)
         }
     }
 
-    fn grants_one_of(&self, role: &str, covering: &Covering) -> bool {
-        self.0.roles.get(role).is_some_and(|role| role.grants(covering))
+    fn grants_one_of(&self, tenant: &TenantId, role: &str, covering: &Covering) -> bool {
+        self.find(tenant, role).is_some_and(|role| role.grants(covering))
+    }
+
+    /// What a name means in a tenant. The service's come first, as most are; a tenant's can't be among them.
+    fn find(&self, tenant: &TenantId, role: &str) -> Option<&Compiled> {
+        self.0.service.get(role).or_else(|| self.0.tenants.get(tenant)?.get(role))
+    }
+
+    fn within(&self, tenant: &TenantId) -> impl Iterator<Item = (&str, &Compiled)> {
+        let own = self.0.tenants.get(tenant).into_iter().flatten();
+        self.0.service.iter().chain(own).map(|(name, role)| (&**name, role))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Roles> {
+        [&self.0.service].into_iter().chain(self.0.tenants.values())
     }
 
     /// Numbers mean something in one model only.
@@ -119,8 +150,17 @@ impl RoleModel {
     }
 }
 
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names
+}
+
 impl fmt::Debug for RoleModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RoleModel").field(&self.names()).finish()
+        f.debug_struct("RoleModel")
+            .field("service", &sorted(self.0.service.keys().map(|name| &**name)))
+            .field("tenants", &self.tenants())
+            .finish()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Names, Role, problem};
 use crate::authz::permission::{Grant, Permission, is_word};
 use crate::error::ConfigError;
+use crate::id::TenantId;
 
 /// The numbers of the grants that cover a permission: everything, all of its resource, itself. A grant that no role
 /// makes has no number; the number of everything stands in for it.
@@ -25,9 +26,13 @@ impl Universe {
         1 + self.resources.len() + self.permissions.len()
     }
 
-    pub(super) fn intern(&mut self, role: &Role) -> Result<Vec<usize>, ConfigError> {
+    pub(super) fn intern(
+        &mut self,
+        tenant: Option<&TenantId>,
+        role: &Role,
+    ) -> Result<Vec<usize>, ConfigError> {
         if !is_word(&role.name) {
-            return Err(problem(&role.name, "is not a name", "use 1 to 64 of `a-z 0-9 _ -`"));
+            return Err(problem(tenant, &role.name, "is not a name", "use 1 to 64 of `a-z 0-9 _ -`"));
         }
         let mut numbers = Vec::with_capacity(role.grants.len());
         for text in &role.grants {
@@ -38,7 +43,12 @@ impl Universe {
                 Ok(Grant::Exactly(permission)) => *self.permissions.entry(permission).or_insert(next),
                 Err(cause) => {
                     let what = format!("grants `{text}`, which {cause}");
-                    return Err(problem(&role.name, what, "write `resource:action`, `resource:*` or `*:*`"));
+                    return Err(problem(
+                        tenant,
+                        &role.name,
+                        what,
+                        "write `resource:action`, `resource:*` or `*:*`",
+                    ));
                 }
             });
         }

@@ -10,3 +10,4 @@ mod passwords;
 mod refresh;
 mod revocation;
 mod routing;
+mod tenants;
