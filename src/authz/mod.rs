@@ -65,4 +65,5 @@ pub use layer::{Authorize, AuthorizeLayer, ResponseFuture};
 pub use permission::{Grant, InvalidPermission, Permission, Scope};
 pub use request::{AccessRequest, Context};
 pub use role::{Question, Rights, Role, RoleModel, RoleModelBuilder};
+pub use role_file::RoleFile;
 pub use rule::Rule;

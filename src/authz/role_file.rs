@@ -1,78 +1,121 @@
-//! The role model as data.
+//! [`RoleFile`]: where a role model is kept as text.
 
-use serde::Deserialize;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use super::{Role, RoleModel};
+use crate::authz::RoleModel;
 use crate::error::ConfigError;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoleFile {
-    roles: Vec<RoleEntry>,
+/// Largest role file in bytes.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A file with the roles of an application, in TOML or JSON as its extension says: [`RoleModel::from_toml`],
+/// [`RoleModel::from_json`].
+///
+/// Whoever can write it decides who may do what. On Unix a file that everybody may write is refused; that nobody else
+/// can put another in its place is for the permissions of its folder. A gate [follows](crate::gate::Gate::follow_roles)
+/// it while the service runs. Write a new one beside it and rename it over the old, so that nobody meets half of it.
+///
+/// ```
+/// use portcullis::authz::{Permission, RoleFile};
+/// use portcullis::TenantId;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("roles.toml");
+/// std::fs::write(&path, "[[roles]]\nname = \"user\"\ngrants = [\"tasks:read\"]\n").unwrap();
+/// let roles = RoleFile::new(&path)?.load()?;
+/// assert!(roles.grants(&TenantId::default(), "user", &Permission::parse("tasks:read").unwrap()));
+/// # Ok::<(), portcullis::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RoleFile {
+    path: PathBuf,
+    format: Format,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoleEntry {
-    name: String,
-    #[serde(default)]
-    inherits: Vec<String>,
-    #[serde(default)]
-    grants: Vec<String>,
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Json,
+    Toml,
 }
 
-impl RoleModel {
-    /// Reads a model from JSON, as strictly as one that is written in code. To put it in force in a running service, give
-    /// it to [`Gate::replace_roles`](crate::gate::Gate::replace_roles).
-    ///
-    /// ```
-    /// use portcullis::authz::{Permission, RoleModel};
-    ///
-    /// let model = RoleModel::from_json(
-    ///     r#"{"roles": [
-    ///         {"name": "user", "grants": ["tasks:read"]},
-    ///         {"name": "admin", "inherits": ["user"], "grants": ["users:*"]}
-    ///     ]}"#,
-    /// )?;
-    /// assert!(model.grants(&portcullis::TenantId::default(), "admin", &Permission::parse("tasks:read").unwrap()));
-    /// # Ok::<(), portcullis::ConfigError>(())
-    /// ```
+impl RoleFile {
+    /// The file at this path, which is not looked at yet.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is not such JSON, unknown members included, or for whatever
-    /// [`RoleModelBuilder::build`](super::RoleModelBuilder::build) refuses.
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let file: RoleFile = serde_json::from_str(text).map_err(|cause| {
-            let cure = "write {\"roles\": [{\"name\": .., \"inherits\": [..], \"grants\": [..]}]}";
-            ConfigError::new("role model", format!("cannot be read: {cause}"), cure)
-        })?;
-        let role = |entry: RoleEntry| {
-            let role = entry.inherits.into_iter().fold(Role::new(entry.name), Role::inherits);
-            entry.grants.into_iter().fold(role, Role::grants)
+    /// [`ConfigError`] if its extension is neither `toml` nor `json`.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        let path = path.into();
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Format::Toml,
+            Some("json") => Format::Json,
+            _ => {
+                let what = format!("`{}` has no known extension", path.display());
+                return Err(ConfigError::new("role file", what, "call it .toml or .json"));
+            }
         };
-        file.roles.into_iter().map(role).fold(Self::builder(), super::RoleModelBuilder::add).build()
+        Ok(Self { path, format })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 
-    #[test]
-    fn what_cannot_be_read_says_why() {
-        for (text, want) in [
-            ("", "role model: cannot be read"),
-            ("{}", "role model: cannot be read"),
-            (r#"{"roles": [], "role": []}"#, "role model: cannot be read"),
-            (r#"{"roles": [{"name": "a", "grant": []}]}"#, "role model: cannot be read"),
-            (r#"{"roles": [{"name": "a"}, {"name": "a"}]}"#, "role `a`: is defined twice"),
-            (r#"{"roles": [{"name": "a", "inherits": ["b"]}]}"#, "role `a`: inherits from `b`"),
-            (r#"{"roles": [{"name": "a", "inherits": ["a"]}]}"#, "role `a`: inherits from itself"),
-            (r#"{"roles": [{"name": "a", "grants": ["*:read"]}]}"#, "role `a`: grants `*:read`"),
-        ] {
-            let error = RoleModel::from_json(text).unwrap_err().to_string();
-            assert!(error.starts_with(want), "{text}: {error}");
+    /// Reads and checks the roles. It waits for the file system; [`Gate::reload_roles`](crate::gate::Gate::reload_roles)
+    /// does so elsewhere than on a worker of the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming the file if it is no file, cannot be read, has more than 4 MiB, can be written by everybody
+    /// or holds no role model.
+    pub fn load(&self) -> Result<RoleModel, ConfigError> {
+        self.parse(&self.read()?)
+    }
+
+    /// The text, if the file can be trusted.
+    pub(crate) fn read(&self) -> Result<String, ConfigError> {
+        let unreadable = |cause: std::io::Error| {
+            self.problem(format_args!("cannot be read: {cause}"), "put it there, readable by this service")
+        };
+        // Opening something else, a pipe for one, could wait for ever.
+        if !std::fs::metadata(&self.path).map_err(unreadable)?.is_file() {
+            return Err(self.problem("is not a file", "name a file"));
         }
+        let file = File::open(&self.path).map_err(unreadable)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            if file.metadata().map_err(unreadable)?.permissions().mode() & 0o002 != 0 {
+                return Err(self.problem("can be written by everybody", "chmod o-w"));
+            }
+        }
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_BYTES) {
+            return Err(self.problem("has more than 4 MiB", "is it the right file?"));
+        }
+        Ok(text)
+    }
+
+    /// The roles in a text of this file.
+    pub(crate) fn parse(&self, text: &str) -> Result<RoleModel, ConfigError> {
+        let model = match self.format {
+            Format::Json => RoleModel::from_json(text),
+            Format::Toml => RoleModel::from_toml(text),
+        };
+        model.map_err(|cause| self.unfit(&cause))
+    }
+
+    /// What is wrong with what it holds.
+    pub(crate) fn unfit(&self, cause: &ConfigError) -> ConfigError {
+        self.problem(format_args!("cannot be put in force: {cause}"), "correct the file")
+    }
+
+    fn problem(&self, what: impl std::fmt::Display, cure: &'static str) -> ConfigError {
+        ConfigError::new("role file", format!("`{}` {what}", self.path.display()), cure)
     }
 }

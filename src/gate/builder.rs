@@ -142,6 +142,7 @@ impl GateBuilder {
             unmapped,
             accounts: self.accounts,
             routed: Mutex::default(),
+            follower: Mutex::default(),
         })))
     }
 }

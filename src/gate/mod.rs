@@ -72,6 +72,7 @@
 
 mod builder;
 mod decide;
+mod follow;
 mod layer;
 #[cfg(feature = "test-util")]
 pub mod testing;
@@ -103,6 +104,8 @@ struct Inner {
     routed: Mutex<Vec<Rule>>,
     /// Routes without a rule that were reported, so that each is reported once.
     unmapped: Mutex<HashSet<String>>,
+    /// Keeps the roles as a file says.
+    follower: Mutex<Option<follow::Follower>>,
 }
 
 impl Gate {
@@ -184,6 +187,7 @@ impl Gate {
 
     /// Ends what runs in the background and waits for its end. Access tokens are refused with 503 soon after.
     pub async fn shutdown(&self) {
+        self.unfollow_roles().await;
         if let Some(accounts) = &self.0.accounts {
             accounts.tokens().revocations().shutdown().await;
         }

@@ -28,6 +28,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("authz::authorizer", 2),
     ("authz::Authorizer", 2),
     ("authz::Explanation", 2),
+    ("authz::role_file", 2),
+    ("authz::RoleFile", 2),
     ("password::queue", 2),
     ("password::Passwords", 2),
     ("password::QueueStats", 2),

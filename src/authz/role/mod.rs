@@ -7,6 +7,7 @@ mod builder;
 mod compiled;
 mod model;
 mod question;
+mod text;
 mod universe;
 
 use std::borrow::Cow;
