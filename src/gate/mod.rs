@@ -159,7 +159,8 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] naming a rule of this gate that the new roles could never satisfy; the old ones stay in force.
+    /// [`ConfigError`] naming a rule of this gate that the new roles could never satisfy, or a role its accounts are
+    /// configured with that they lack; the old ones stay in force.
     pub fn replace_roles(&self, roles: RoleModel) -> Result<(), ConfigError> {
         let routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
         let mapped = self.0.map.iter().map(|(_, _, rule)| rule);
