@@ -39,6 +39,12 @@ impl<'a> AccessRequest<'a> {
         self.principal
     }
 
+    /// The roles in force.
+    #[cfg(feature = "cedar")]
+    pub(super) fn model(&self) -> &'a RoleModel {
+        self.model
+    }
+
     /// What they want to do.
     #[must_use]
     pub fn action(&self) -> &'a str {

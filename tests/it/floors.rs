@@ -52,6 +52,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("firewall", 3),
     ("gate", 3),
     // Adapters.
+    ("authz::policy::cedar", 4),
     ("axum", 4),
     ("backend", 4),
     ("scan", 4),

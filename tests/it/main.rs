@@ -14,6 +14,7 @@
 mod accounts;
 mod attacks;
 mod authorizer;
+mod cedar;
 mod cost;
 mod floors;
 mod gate;

@@ -8,6 +8,7 @@
 //! | when | [`during`], [`daily`] |
 //! | together | [`all_of`], [`any_of`], [`not`] |
 //! | how a refusal looks | [`hidden`] |
+//! | as text | `cedar` (feature `cedar`) |
 //! | anything else | [`policy_fn`], or a [`Policy`] of yours |
 //!
 //! A policy answers with [`Decision`]; what nobody allows is denied. Answers combine as in strong Kleene logic:
@@ -32,6 +33,8 @@
 //! ```
 
 mod basic;
+#[cfg(feature = "cedar")]
+pub mod cedar;
 mod combine;
 mod conditions;
 mod explain;
