@@ -4,6 +4,7 @@
 //! |---|---|
 //! | who | [`authenticated`], [`role`], [`permission`], [`tenant_is`] |
 //! | whose | [`owner_or`], [`owner_of_or`] |
+//! | which rows, in a list and one by one | [`RowRule`](rows::RowRule) |
 //! | how sure, how long ago | [`assurance`], [`fresh_within`] |
 //! | when | [`during`], [`daily`] |
 //! | together | [`all_of`], [`any_of`], [`not`] |
@@ -39,6 +40,7 @@ mod combine;
 mod conditions;
 mod explain;
 mod ownership;
+pub mod rows;
 #[cfg(test)]
 mod testing;
 

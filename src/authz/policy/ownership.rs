@@ -101,7 +101,7 @@ where
 
 /// The last segment of a path as a router hands it to a handler: decoded once. `None` if there is none or if it is not
 /// text.
-fn last_segment(path: &str) -> Option<String> {
+pub(super) fn last_segment(path: &str) -> Option<String> {
     let (_, segment) = path.rsplit_once('/')?;
     let mut decoded = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();

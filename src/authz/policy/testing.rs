@@ -28,7 +28,7 @@ pub(super) fn ada() -> Principal {
     Principal::user(TenantId::default(), Subject::parse("ada").unwrap())
 }
 
-fn model() -> RoleModel {
+pub(super) fn model() -> RoleModel {
     let roles = [Role::new("admin").grants("notes:*"), Role::new("banned").grants("posts:none")];
     roles.into_iter().fold(RoleModel::builder(), |builder, role| builder.add(role)).build().unwrap()
 }

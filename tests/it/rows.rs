@@ -1,0 +1,461 @@
+//! Row rules: SQLite, rows in memory, the policy of a route, and a reading of the rule that is as plain as can be, agree.
+
+use std::sync::OnceLock;
+
+use portcullis::authz::policy::rows::{Dialect, Row, RowRule, RowTest, Value, field};
+use portcullis::authz::policy::rows::{all_of, any_of, by, holds, holds_role, not};
+use portcullis::authz::policy::{Decision, Policy as _, PolicyOutcome, policy_fn};
+use portcullis::authz::{AccessRequest, Role, RoleModel};
+use portcullis::{Principal, Subject, TenantId};
+use proptest::prelude::*;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Row as _};
+
+/// Columns that change what they are given, or compare in ways of their own.
+const TABLE: &str = "CREATE TABLE rows (id INTEGER PRIMARY KEY, tenant TEXT COLLATE NOCASE, owner TEXT COLLATE NOCASE,
+    trimmed TEXT COLLATE RTRIM, number INTEGER, numeric NUMERIC, anything, blob BLOB, \"group\" VARCHAR(9), flag BOOLEAN)";
+const FIELDS: [&str; 8] = ["tenant", "owner", "trimmed", "number", "numeric", "anything", "blob", "group"];
+const FLAG: &str = "flag";
+
+const TEXTS: [&str; 16] = [
+    "ada",
+    "ADA",
+    "ada ",
+    "1",
+    "01",
+    "default",
+    "other",
+    "",
+    "%",
+    "_",
+    "x' OR '1'='1",
+    "--",
+    "?1",
+    "\0ada",
+    "\u{e4}\u{1F600}",
+    "9223372036854775807",
+];
+const NUMBERS: [i64; 6] = [0, 1, -1, 2, i64::MAX, i64::MIN];
+const SUBJECTS: [&str; 4] = ["ada", "ADA", "1", "01"];
+const SCOPES: [&str; 5] = ["*:*", "notes:moderate", "notes:*", "tasks:read", "openid"];
+const PERMISSIONS: [&str; 2] = ["notes:moderate", "tasks:read"];
+const ROLES: [&str; 2] = ["moderator", "user"];
+
+fn roles() -> RoleModel {
+    RoleModel::builder()
+        .add(Role::new("user").grants("tasks:read"))
+        .add(Role::new("moderator").inherits("user").grants("notes:moderate"))
+        .build()
+        .unwrap()
+}
+
+#[derive(Clone, Debug)]
+enum Tree {
+    All(Vec<Tree>),
+    Any(Vec<Tree>),
+    Not(Box<Tree>),
+    Is(&'static str, Vec<Value<'static>>),
+    Null(&'static str),
+    Subject(&'static str, Option<&'static str>),
+    Tenant(&'static str),
+    Holds(&'static str),
+    HoldsRole(&'static str),
+    Policy(Decision),
+}
+
+impl Tree {
+    fn test(&self) -> RowTest {
+        match self {
+            Self::All(parts) => all_of(parts.iter().map(Self::test)),
+            Self::Any(parts) => any_of(parts.iter().map(Self::test)),
+            Self::Not(part) => not(part.test()),
+            Self::Is(name, values) => field(name).is_one_of(values.clone()),
+            Self::Null(name) => field(name).is_null(),
+            Self::Subject(name, None) => field(name).is_subject(),
+            Self::Subject(name, Some(permission)) => field(name).is_subject_with_scope(permission),
+            Self::Tenant(name) => field(name).is_tenant(),
+            Self::Holds(permission) => holds(permission),
+            Self::HoldsRole(role) => holds_role(role),
+            Self::Policy(decision) => {
+                let decision = *decision;
+                by(policy_fn(move |_| decision))
+            }
+        }
+    }
+
+    /// Yes, no or not known.
+    fn answer(&self, who: &Who, row: &Stored) -> Option<bool> {
+        let covered = |needed: &str| {
+            who.scopes.as_ref().is_none_or(|scopes| {
+                let of_resource = format!("{}:*", needed.split(':').next().unwrap());
+                scopes.iter().any(|scope| [needed, "*:*", &of_resource].contains(scope))
+            })
+        };
+        let same = |name: &str, other: &Value<'static>| match (row.get(name), other) {
+            (Value::Text(found), Value::Text(other)) => Some(found == other),
+            (Value::Integer(found), Value::Integer(other)) => Some(found == other),
+            (Value::Boolean(found), Value::Boolean(other)) => Some(found == other),
+            _ => None,
+        };
+        let held = |holds: bool, needed: &str| match holds {
+            false => Some(false),
+            true if covered(needed) => Some(true),
+            true => None,
+        };
+        match self {
+            Self::All(parts) => joined(parts.iter().map(|part| part.answer(who, row)), false),
+            Self::Any(parts) => joined(parts.iter().map(|part| part.answer(who, row)), true),
+            Self::Not(part) => part.answer(who, row).map(|yes| !yes),
+            Self::Is(name, values) => joined(values.iter().map(|value| same(name, value)), true),
+            Self::Null(name) => Some(*row.get(name) == Value::Null),
+            Self::Subject(name, permission) if covered(permission.unwrap_or("*:*")) => {
+                same(name, &who.subject?.into())
+            }
+            Self::Subject(..) => None,
+            Self::Tenant(name) => same(name, &who.tenant.into()),
+            Self::Holds(permission) => {
+                let user = who.roles.iter().any(|role| ROLES.contains(role));
+                let moderator = who.roles.contains(&"moderator");
+                held(if *permission == "tasks:read" { user } else { moderator }, permission)
+            }
+            Self::HoldsRole(role) => {
+                let holds = who.roles.contains(role) || (*role == "user" && who.roles.contains(&"moderator"));
+                held(holds, "*:*")
+            }
+            Self::Policy(Decision::Allow) => Some(true),
+            Self::Policy(Decision::Deny) => Some(false),
+            Self::Policy(Decision::Abstain) => None,
+        }
+    }
+
+    /// The same with other values in it.
+    fn harmless(&self) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(Self::harmless).collect();
+        match self {
+            Self::All(parts) => Self::All(all(parts)),
+            Self::Any(parts) => Self::Any(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.harmless())),
+            Self::Is(name, values) => {
+                let other = |value: &Value<'static>| match value {
+                    Value::Text(_) => "a".into(),
+                    Value::Integer(_) => 0.into(),
+                    other => other.clone(),
+                };
+                Self::Is(name, values.iter().map(other).collect())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// `decisive` if one is; else not known if one isn't or there is none; else the opposite.
+fn joined(parts: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<bool> {
+    let parts: Vec<_> = parts.collect();
+    if parts.contains(&Some(decisive)) {
+        Some(decisive)
+    } else if parts.contains(&None) || parts.is_empty() {
+        None
+    } else {
+        Some(!decisive)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Who {
+    subject: Option<&'static str>,
+    tenant: &'static str,
+    roles: Vec<&'static str>,
+    scopes: Option<Vec<&'static str>>,
+}
+
+impl Who {
+    fn principal(&self) -> Principal {
+        let tenant = TenantId::parse(self.tenant).unwrap();
+        let principal = match self.subject {
+            Some(subject) => Principal::user(tenant, Subject::parse(subject).unwrap()),
+            None => Principal::anonymous(tenant),
+        };
+        let principal = principal.with_roles(self.roles.clone());
+        match &self.scopes {
+            Some(scopes) => principal.with_scopes(scopes.clone()),
+            None => principal,
+        }
+    }
+}
+
+/// A row as the database gives it back.
+#[derive(Clone, Debug)]
+struct Stored {
+    id: i64,
+    values: Vec<(&'static str, Value<'static>)>,
+}
+
+impl Stored {
+    fn get(&self, name: &str) -> &Value<'static> {
+        &self.values.iter().find(|(found, _)| *found == name).unwrap().1
+    }
+}
+
+impl Row for Stored {
+    fn value(&self, field: &str) -> Option<Value<'_>> {
+        self.values.iter().find(|(name, _)| *name == field).map(|(_, value)| value.clone())
+    }
+}
+
+fn text() -> impl Strategy<Value = Value<'static>> {
+    prop_oneof![4 => prop::sample::select(&TEXTS[..]).prop_map(Value::from), 1 => ".{0,6}".prop_map(Value::from)]
+}
+
+fn number() -> impl Strategy<Value = Value<'static>> {
+    prop_oneof![4 => prop::sample::select(&NUMBERS[..]), 1 => any::<i64>()].prop_map(Value::from)
+}
+
+fn leaf() -> impl Strategy<Value = Tree> {
+    let name = || prop::sample::select(&FIELDS[..]);
+    let permission = || prop::sample::select(&PERMISSIONS[..]);
+    let list = |value: BoxedStrategy<Value<'static>>| prop::collection::vec(value, 0..4);
+    let decision = prop::sample::select(vec![Decision::Allow, Decision::Deny, Decision::Abstain]);
+    prop_oneof![
+        3 => (name(), list(text().boxed())).prop_map(|(name, values)| Tree::Is(name, values)),
+        2 => (name(), list(number().boxed())).prop_map(|(name, values)| Tree::Is(name, values)),
+        1 => list(any::<bool>().prop_map(Value::from).boxed()).prop_map(|values| Tree::Is(FLAG, values)),
+        1 => name().prop_map(Tree::Null),
+        1 => Just(Tree::Null(FLAG)),
+        2 => (name(), prop::option::of(permission())).prop_map(|(name, scope)| Tree::Subject(name, scope)),
+        1 => name().prop_map(Tree::Tenant),
+        1 => permission().prop_map(Tree::Holds),
+        1 => prop::sample::select(&ROLES[..]).prop_map(Tree::HoldsRole),
+        1 => decision.prop_map(Tree::Policy),
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    leaf().prop_recursive(5, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::All),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::Any),
+            inner.prop_map(|part| Tree::Not(Box::new(part))),
+        ]
+    })
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    (
+        prop::option::weighted(0.9, prop::sample::select(&SUBJECTS[..])),
+        prop::sample::select(vec!["default", "other", "DEFAULT"]),
+        prop::sample::subsequence(&ROLES[..], 0..=2),
+        prop::option::weighted(0.4, prop::sample::subsequence(&SCOPES[..], 0..=3)),
+    )
+        .prop_map(|(subject, tenant, roles, scopes)| Who { subject, tenant, roles, scopes })
+}
+
+/// What is written into each column, of whatever kind.
+fn row() -> impl Strategy<Value = Vec<Value<'static>>> {
+    let any_value = prop_oneof![3 => text(), 2 => number(), 1 => Just(Value::Null)];
+    let tenant = prop_oneof![5 => Just("default".into()), 1 => any_value.clone()];
+    let flag = prop_oneof![any::<bool>().prop_map(Value::from), Just(Value::Null)];
+    (tenant, prop::collection::vec(any_value, 7), flag).prop_map(|(tenant, mut values, flag)| {
+        values.insert(0, tenant);
+        values.push(flag);
+        values
+    })
+}
+
+async fn database() -> SqlitePool {
+    let options = SqliteConnectOptions::new().in_memory(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    sqlx::query(TABLE).execute(&pool).await.unwrap();
+    pool
+}
+
+fn bind<'q>(
+    query: sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    value: &Value<'_>,
+) -> sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Text(text) => query.bind(text.to_string()),
+        Value::Integer(number) => query.bind(*number),
+        Value::Boolean(yes) => query.bind(*yes),
+    }
+}
+
+/// The rows as they came out of being stored.
+async fn store(pool: &SqlitePool, rows: &[Vec<Value<'static>>]) -> Vec<Stored> {
+    sqlx::query("DELETE FROM rows").execute(pool).await.unwrap();
+    for values in rows {
+        let insert = sqlx::query("INSERT INTO rows VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        values.iter().fold(insert, bind).execute(pool).await.unwrap();
+    }
+    let names: Vec<_> = FIELDS.iter().chain([&FLAG]).map(|name| format!("[{name}]")).collect();
+    let kinds: Vec<_> = names.iter().map(|name| format!("typeof({name})")).collect();
+    let sql = format!("SELECT id, {}, {} FROM rows ORDER BY id", names.join(", "), kinds.join(", "));
+    let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
+    let stored = found.iter().map(|row| {
+        let values = FIELDS.iter().chain([&FLAG]).enumerate().map(|(nth, name)| {
+            let kind: String = row.get(nth + 2 + FIELDS.len());
+            let value = match kind.as_str() {
+                "null" => Value::Null,
+                "text" => row.get_unchecked::<String, _>(nth + 1).into(),
+                "integer" if *name == FLAG => row.get_unchecked::<bool, _>(nth + 1).into(),
+                "integer" => row.get_unchecked::<i64, _>(nth + 1).into(),
+                // Numbers with a point are no values of ours. Only the flag is ever compared with this one.
+                _ => true.into(),
+            };
+            (*name, value)
+        });
+        Stored { id: row.get(0), values: values.collect() }
+    });
+    stored.collect()
+}
+
+fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap())
+}
+
+fn pool() -> &'static SqlitePool {
+    static POOL: OnceLock<SqlitePool> = OnceLock::new();
+    POOL.get_or_init(|| runtime().block_on(database()))
+}
+
+/// Whether the rows a database selects, those a predicate picks and those whose route is open are those of the rule.
+async fn agree(pool: &SqlitePool, tree: &Tree, who: &Who, stored: &[Stored]) -> Result<(), TestCaseError> {
+    let (roles, principal) = (roles(), who.principal());
+    let rule = RowRule::with_tenant_field("tenant", tree.test(), &roles).unwrap();
+    let request = AccessRequest::new(&principal, &roles, "list", "rows");
+    let seen = rule.visible_to(&request).unwrap();
+
+    let known = |row: &Stored| {
+        let whole = [Tree::Tenant("tenant"), tree.clone()];
+        who.subject.and_then(|_| Tree::All(whole.to_vec()).answer(who, row))
+    };
+    let ids = |rows: &mut dyn Iterator<Item = &Stored>| rows.map(|row| row.id).collect::<Vec<_>>();
+    let want = ids(&mut stored.iter().filter(|row| known(row) == Some(true)));
+
+    // Between other conditions and parameters.
+    let sql = seen.to_sql(Dialect::Sqlite, 1);
+    let statement = format!("SELECT id FROM rows WHERE id > ?1 AND {} ORDER BY id", sql.text);
+    let query = sql.values.iter().fold(sqlx::query(AssertSqlSafe(statement)).bind(-1_i64), bind);
+    let listed: Vec<i64> = query.fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect();
+    prop_assert_eq!(&listed, &want, "SQL: {} {:?}", &sql.text, &sql.values);
+
+    let picked = ids(&mut stored.iter().filter(|row| seen.allows(*row)));
+    prop_assert_eq!(&picked, &want, "in memory");
+    if seen.is_nothing() {
+        prop_assert!(want.is_empty());
+    }
+    prop_assert!(!seen.is_everything(), "there is always the tenant");
+
+    let table = stored.to_vec();
+    let policy = rule.policy(move |_: TenantId, id: i64| {
+        let row = table.iter().find(|row| row.id == id).cloned();
+        async move { Ok(row) }
+    });
+    for row in stored {
+        let path = format!("/rows/{}", row.id);
+        let decision = match policy.decide(&AccessRequest::new(&principal, &roles, "GET", &path)) {
+            PolicyOutcome::Ready(decision) => decision,
+            PolicyOutcome::Pending(future) => future.await.unwrap(),
+            _ => unreachable!(),
+        };
+        match (known(row), who.subject) {
+            (Some(true), _) => prop_assert_eq!(decision, Decision::Allow),
+            (_, None) => prop_assert_eq!(decision, Decision::Deny),
+            (Some(false), _) if !seen.is_nothing() => prop_assert_eq!(decision, Decision::Deny),
+            (None, _) => prop_assert_eq!(decision, Decision::Abstain),
+            (Some(false), _) => prop_assert_ne!(decision, Decision::Allow),
+        }
+    }
+
+    // Of what a rule compares with, nothing is in the text, nor of who asks.
+    let harmless = RowRule::with_tenant_field("tenant", tree.harmless().test(), &roles).unwrap();
+    let tame = harmless.visible_to(&request).unwrap().to_sql(Dialect::Sqlite, 1);
+    prop_assert_eq!(&sql.text, &tame.text);
+    prop_assert_eq!(sql.values.len(), tame.values.len());
+    let postgres = seen.to_sql(Dialect::Postgres, 1);
+    prop_assert_eq!(
+        &postgres.text,
+        &harmless.visible_to(&request).unwrap().to_sql(Dialect::Postgres, 1).text
+    );
+    prop_assert_eq!(sql.values, postgres.values);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    // ASVS 1.2.4
+    #[test]
+    fn a_list_a_predicate_and_a_route_agree(
+        trees in prop::collection::vec((tree(), who()), 1..8),
+        rows in prop::collection::vec(row(), 1..12),
+    ) {
+        runtime().block_on(async {
+            let stored = store(pool(), &rows).await;
+            for (tree, who) in &trees {
+                agree(pool(), tree, who, &stored).await?;
+            }
+            Ok(())
+        })?;
+    }
+}
+
+/// The largest rule that can be built is one that the database takes.
+#[tokio::test]
+async fn the_largest_rule_is_not_too_large_for_the_database() {
+    let pool = database().await;
+    let (roles, who) = (roles(), Principal::user(TenantId::default(), Subject::parse("ada").unwrap()));
+    let leaves =
+        || (0..460).map(|n| if n % 2 == 0 { field("number").is(n) } else { field("owner").is_null() });
+    let wide = any_of(leaves());
+    let deep =
+        (0..14).fold(all_of([any_of(leaves())]), |test, _| any_of([all_of([test, field("flag").is_null()])]));
+    for (name, test) in [("wide", wide.clone()), ("negated", not(wide)), ("deep", deep)] {
+        let rule = RowRule::with_tenant_field("tenant", test, &roles).unwrap();
+        let seen = rule.visible_to(&AccessRequest::new(&who, &roles, "list", "rows")).unwrap();
+        let sql = seen.to_sql(Dialect::Sqlite, 0);
+        let statement = format!("SELECT id FROM rows WHERE {}", sql.text);
+        let query = sql.values.iter().fold(sqlx::query(AssertSqlSafe(statement)), bind);
+        assert!(query.fetch_all(&pool).await.is_ok(), "{name}");
+    }
+}
+
+/// SQLite takes an unknown name in quotation marks for a text, and an unquoted word for what it means in SQL.
+#[tokio::test]
+async fn a_column_that_is_not_there_is_an_error_and_not_a_text() {
+    let pool = database().await;
+    let (roles, who) = (roles(), Principal::user(TenantId::default(), Subject::parse("ownr").unwrap()));
+    for test in [field("ownr").is_subject(), not(field("ownr").is("x")), not(field("true").is_null())] {
+        let rule = RowRule::of_tenant(TenantId::default(), test, &roles).unwrap();
+        let seen = rule.visible_to(&AccessRequest::new(&who, &roles, "list", "rows")).unwrap();
+        let sql = seen.to_sql(Dialect::Sqlite, 0);
+        let statement = format!("SELECT id FROM rows WHERE {}", sql.text);
+        let query = sql.values.iter().fold(sqlx::query(AssertSqlSafe(statement)), bind);
+        let error = query.fetch_all(&pool).await.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("no such column"), "{rule}: {error}");
+    }
+}
+
+/// The condition can be answered from an index.
+#[tokio::test]
+async fn an_index_is_used() {
+    let pool = database().await;
+    for index in ["CREATE INDEX a ON rows (numeric)", "CREATE INDEX b ON rows (\"group\")"] {
+        sqlx::query(index).execute(&pool).await.unwrap();
+    }
+    let (roles, who) = (roles(), Principal::user(TenantId::default(), Subject::parse("ada").unwrap()));
+    for (test, want) in [
+        (field("numeric").is(1), "USING INDEX a"),
+        (field("group").is_subject(), "USING INDEX b"),
+        (field("group").is_one_of(["x", "y"]), "USING INDEX b"),
+    ] {
+        let rule = RowRule::of_tenant(TenantId::default(), test, &roles).unwrap();
+        let seen = rule.visible_to(&AccessRequest::new(&who, &roles, "list", "rows")).unwrap();
+        let sql = seen.to_sql(Dialect::Sqlite, 0);
+        let statement = format!("EXPLAIN QUERY PLAN SELECT * FROM rows WHERE {}", sql.text);
+        let query = sql.values.iter().fold(sqlx::query(AssertSqlSafe(statement)), bind);
+        let plan: String = query.fetch_one(&pool).await.unwrap().get("detail");
+        assert!(plan.contains(want), "{rule}: {plan}");
+    }
+}
