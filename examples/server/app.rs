@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use portcullis::account::{AccountError, Accounts};
+use portcullis::authz::policy::rows::RowRule;
 use portcullis::backend::sqlite::SqliteStore;
 use portcullis::rejection::{Rejection, RejectionCode};
 use portcullis::time::Clock;
@@ -13,6 +14,8 @@ use sqlx::sqlite::SqlitePool;
 #[derive(Clone)]
 pub struct App {
     pub accounts: Accounts,
+    /// Who sees which notes.
+    pub notes: RowRule,
     pub store: SqliteStore,
     pub pool: SqlitePool,
     pub clock: Arc<dyn Clock>,
@@ -39,10 +42,6 @@ impl App {
     /// Who owns what this principal makes.
     pub fn owner<'p>(&self, principal: &'p Principal) -> Result<&'p Subject, Rejection> {
         principal.subject().ok_or(Rejection::new(RejectionCode::Unauthenticated))
-    }
-
-    pub fn is_admin(&self, principal: &Principal) -> bool {
-        self.accounts.authorizer().roles().dominates(principal.tenant(), principal.roles(), ["admin"])
     }
 }
 

@@ -107,6 +107,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     let app = App {
         accounts: accounts.clone(),
+        notes: notes::rule(&accounts.authorizer().roles())?,
         pool: store.pool().clone(),
         store: store.clone(),
         clock: shared_clock,

@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use portcullis::authz::policy::rows::{Dialect, RowRule, SqlCondition, Value, any_of, field, holds_role};
+use portcullis::authz::{AccessRequest, RoleModel};
 use portcullis::axum::StrictJson;
 use portcullis::rejection::{Reason, Rejection, RejectionCode};
-use portcullis::{Principal, Subject};
+use portcullis::{ConfigError, Error, Principal, Subject};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 
 use crate::app::{App, Failure};
 use crate::input::Id;
@@ -30,9 +32,30 @@ pub struct NewNote {
     body: String,
 }
 
-/// Whose notes a principal may touch: its own, or with the role `admin` anybody's in its tenant. One predicate, in every
+/// Whose notes a principal may touch: its own, or with the role `admin` anybody's in its tenant. One rule, in every
 /// statement.
-const MINE: &str = "tenant = ?1 AND (owner = ?2 OR ?3)";
+pub fn rule(roles: &RoleModel) -> Result<RowRule, ConfigError> {
+    RowRule::with_tenant_field("tenant", any_of([field("owner").is_subject(), holds_role("admin")]), roles)
+}
+
+/// The rule for this principal, after so many parameters.
+fn mine(app: &App, principal: &Principal, bound: usize) -> Result<SqlCondition, Error> {
+    let roles = app.accounts.authorizer().roles();
+    let request = AccessRequest::new(principal, &roles, "access", "notes");
+    Ok(app.notes.visible_to(&request)?.to_sql(Dialect::Sqlite, bound))
+}
+
+type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+/// A statement with what the rule binds, bound after the rest.
+fn bind(query: Query, mine: SqlCondition) -> Query {
+    mine.values.into_iter().fold(query, |query, value| match value {
+        Value::Text(text) => query.bind(text.into_owned()),
+        Value::Integer(number) => query.bind(number),
+        Value::Boolean(yes) => query.bind(yes),
+        Value::Null => query.bind(None::<i64>),
+    })
+}
 
 fn note(row: &SqliteRow) -> Result<Note, sqlx::Error> {
     Ok(Note { id: row.try_get(0)?, owner: row.try_get(1)?, title: row.try_get(2)?, body: row.try_get(3)? })
@@ -48,13 +71,9 @@ fn checked(new: NewNote) -> Result<(String, String), Rejection> {
 }
 
 pub async fn list(State(app): State<App>, principal: Principal) -> Result<Json<Vec<Note>>, Failure> {
-    let sql = format!("SELECT id, owner, title, body FROM notes WHERE {MINE} ORDER BY created_at, id");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(principal.tenant().as_str())
-        .bind(app.owner(&principal)?.as_str())
-        .bind(app.is_admin(&principal))
-        .fetch_all(&app.pool)
-        .await?;
+    let mine = mine(&app, &principal, 0)?;
+    let sql = format!("SELECT id, owner, title, body FROM notes WHERE {} ORDER BY created_at, id", mine.text);
+    let rows = bind(sqlx::query(AssertSqlSafe(sql)), mine).fetch_all(&app.pool).await?;
     Ok(Json(rows.iter().map(note).collect::<Result<_, _>>()?))
 }
 
@@ -83,14 +102,9 @@ pub async fn get(
     principal: Principal,
     Id(id): Id<String>,
 ) -> Result<Json<Note>, Failure> {
-    let sql = format!("SELECT id, owner, title, body FROM notes WHERE {MINE} AND id = ?4");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(principal.tenant().as_str())
-        .bind(app.owner(&principal)?.as_str())
-        .bind(app.is_admin(&principal))
-        .bind(id)
-        .fetch_optional(&app.pool)
-        .await?;
+    let mine = mine(&app, &principal, 1)?;
+    let sql = format!("SELECT id, owner, title, body FROM notes WHERE id = ?1 AND {}", mine.text);
+    let row = bind(sqlx::query(AssertSqlSafe(sql)).bind(id), mine).fetch_optional(&app.pool).await?;
     Ok(Json(note(&row.ok_or(RejectionCode::NotFound)?)?))
 }
 
@@ -101,18 +115,13 @@ pub async fn replace(
     StrictJson(new): StrictJson<NewNote>,
 ) -> Result<Json<Note>, Failure> {
     let (title, body) = checked(new)?;
+    let mine = mine(&app, &principal, 3)?;
     let sql = format!(
-        "UPDATE notes SET title = ?5, body = ?6 WHERE {MINE} AND id = ?4 RETURNING id, owner, title, body"
+        "UPDATE notes SET title = ?2, body = ?3 WHERE id = ?1 AND {} RETURNING id, owner, title, body",
+        mine.text
     );
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(principal.tenant().as_str())
-        .bind(app.owner(&principal)?.as_str())
-        .bind(app.is_admin(&principal))
-        .bind(id)
-        .bind(title)
-        .bind(body)
-        .fetch_optional(&app.pool)
-        .await?;
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(title).bind(body);
+    let row = bind(query, mine).fetch_optional(&app.pool).await?;
     Ok(Json(note(&row.ok_or(RejectionCode::NotFound)?)?))
 }
 
@@ -121,14 +130,9 @@ pub async fn delete(
     principal: Principal,
     Id(id): Id<String>,
 ) -> Result<StatusCode, Failure> {
-    let sql = format!("DELETE FROM notes WHERE {MINE} AND id = ?4");
-    let deleted = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(principal.tenant().as_str())
-        .bind(app.owner(&principal)?.as_str())
-        .bind(app.is_admin(&principal))
-        .bind(id)
-        .execute(&app.pool)
-        .await?;
+    let mine = mine(&app, &principal, 1)?;
+    let sql = format!("DELETE FROM notes WHERE id = ?1 AND {}", mine.text);
+    let deleted = bind(sqlx::query(AssertSqlSafe(sql)).bind(id), mine).execute(&app.pool).await?;
     if deleted.rows_affected() == 0 {
         Err(RejectionCode::NotFound.into())
     } else {

@@ -24,7 +24,7 @@
 //! | asks while a policy can't find out | 503 `unavailable` |
 //!
 //! A rule knows the route, not the row: whether *this* note is *this* user's is for the query that reads it, or for a
-//! policy that can find out.
+//! policy that can find out. [`policy::rows`] makes both of one rule.
 //!
 //! ```
 //! use portcullis::authz::{AccessRequest, Refused, Role, RoleModel, Rule, Verdict, authorize};

@@ -72,8 +72,9 @@ impl Asked<'_> {
 
     /// The roles held, and those they inherit from. A role that is not defined is none.
     fn held(&self) -> impl Iterator<Item = &str> {
-        let names = self.roles.names().into_iter();
-        names.filter(|wanted| self.principal.roles().any(|held| self.roles.includes(held, wanted)))
+        let (tenant, roles) = (self.principal.tenant(), self.roles);
+        let names = roles.names(tenant).into_iter();
+        names.filter(move |wanted| self.principal.roles().any(|held| roles.includes(tenant, held, wanted)))
     }
 
     /// What is asked for.
@@ -144,7 +145,7 @@ pub(super) fn samples(roles: Option<&RoleModel>) -> Result<[Principal; 2], Unfit
     let bare = Principal::user(TenantId::default(), subject.clone());
     let full = bare
         .clone()
-        .with_roles(roles.map(RoleModel::names).unwrap_or_default())
+        .with_roles(roles.map(|roles| roles.names(bare.tenant())).unwrap_or_default())
         .with_scopes(["*:*"])
         .with_auth_time(Timestamp::UNIX_EPOCH)
         .with_actor(Actor { sub: subject });

@@ -37,7 +37,7 @@
 //! | Cedar | is |
 //! |---|---|
 //! | `principal` | `User::"<tenant>/<subject>"`; a `/` in the name of a tenant is written `%2F` |
-//! | `principal in Role::"admin"` | a role of the principal is `admin` or inherits from it, after the [`RoleModel`] |
+//! | `principal in Role::"admin"` | a role of the principal is `admin` or inherits from it, after the [`RoleModel`]; two tenants may have roles of one name |
 //! | `principal.tenant`, `.subject`: `String` | where, who |
 //! | `principal.kind: String` | `user`, `api_key` or `service` |
 //! | `principal.assurance: Long` | 1, 2 or 3; 0 if it is not known |

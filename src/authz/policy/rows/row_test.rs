@@ -124,7 +124,7 @@ impl Field {
                 "compare with values of one kind, and ask `is_null` for null",
             );
         }
-        let size = values.len();
+        let size = values.len().max(1);
         let test = self.test(|field| Kind::Equals(field, Operand::Values(values)));
         RowTest { size, ..test }.bounded()
     }
