@@ -88,7 +88,7 @@
 //! | [`store`], [`backend`] | the storage ports, the suite that checks an implementation, and stores over databases |
 //! | [`audit`] | what happened, for the operator |
 //! | [`axum`] | the adapter: routes with their rules, extractors, ready-made endpoints |
-//! | [`error`], [`id`], [`secret`], [`time`] | the words the others are written in |
+//! | [`error`], [`id`], [`network`], [`secret`], [`time`] | the words the others are written in |
 //!
 //! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`gate`]) need tower
 //! and nothing else. Futures that wait need a tokio runtime.
@@ -135,6 +135,7 @@
 // Floor 0: words.
 pub mod error;
 pub mod id;
+pub mod network;
 pub mod principal;
 pub mod rejection;
 pub mod secret;

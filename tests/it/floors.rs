@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("time", 0),
     ("secret", 0),
     ("id", 0),
+    ("network", 0),
     ("principal", 0),
     ("rejection", 0),
     // Mechanisms.

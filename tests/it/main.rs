@@ -20,6 +20,7 @@ mod floors;
 mod gate;
 mod interop;
 mod layers;
+mod network;
 mod ownership;
 mod password_interop;
 mod role_model;

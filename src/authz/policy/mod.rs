@@ -7,6 +7,7 @@
 //! | which rows, in a list and one by one | [`RowRule`](rows::RowRule) |
 //! | how sure, how long ago | [`assurance`], [`fresh_within`] |
 //! | when | [`during`], [`daily`] |
+//! | from where | [`from_network`] |
 //! | together | [`all_of`], [`any_of`], [`not`] |
 //! | how a refusal looks | [`hidden`] |
 //! | as text | `cedar` (feature `cedar`) |
@@ -33,6 +34,7 @@
 //! assert_eq!(rule.to_string(), "all of (permission notes:read, any of (role admin, policy))");
 //! ```
 
+mod address;
 mod basic;
 #[cfg(feature = "cedar")]
 pub mod cedar;
@@ -52,6 +54,7 @@ use std::sync::Arc;
 use super::{AccessRequest, Refused, RoleModel};
 use crate::error::{ConfigError, Error};
 
+pub use address::from_network;
 pub use basic::{authenticated, permission, policy_fn, role};
 pub(super) use basic::{check_permission, check_role};
 pub use combine::{all_of, any_of, hidden, not};

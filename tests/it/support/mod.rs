@@ -1,7 +1,8 @@
 //! A whole service in memory, for tests of what its parts do together.
 
+use std::io::Write;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use portcullis::TenantId;
 use portcullis::account::{Accounts, By, Registration, SignedIn};
@@ -125,4 +126,40 @@ fn new_keys() -> Arc<StaticKeys> {
 
 pub fn secret(text: &str) -> SecretString {
     text.to_owned().into()
+}
+
+/// What this thread logs, from `WARN` up.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Listens until the guard is dropped.
+    pub fn listen() -> (Self, impl Drop) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        // What another thread logged first may have been cached as of interest to nobody.
+        tracing::callsite::rebuild_interest_cache();
+        (log, guard)
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
