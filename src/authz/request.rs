@@ -87,7 +87,7 @@ impl<'a> AccessRequest<'a> {
 
     pub(super) fn check_role(&self, role: &str) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.includes(self.principal.tenant(), held, role)) {
+        if !self.model.includes_one_of(self.principal, role) {
             return Err(Refused::Forbidden);
         }
         self.check_unlimited()
@@ -95,7 +95,7 @@ impl<'a> AccessRequest<'a> {
 
     pub(super) fn check_permission(&self, permission: &Permission) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.grants(self.principal.tenant(), held, permission)) {
+        if !self.model.grants_one_of(self.principal, permission) {
             return Err(Refused::Forbidden);
         }
         self.check_scopes(|scope| scope_covers(scope, permission))
@@ -104,7 +104,7 @@ impl<'a> AccessRequest<'a> {
     /// As [`check_permission`](Self::check_permission), with the permission looked up before.
     pub(super) fn check_question(&self, question: &Question) -> Result<(), Refused> {
         self.check_authenticated()?;
-        if !self.principal.roles().any(|held| self.model.answers(self.principal.tenant(), held, question)) {
+        if !self.model.answers(self.principal, question) {
             return Err(Refused::Forbidden);
         }
         self.check_scopes(|scope| scope_covers(scope, question.permission()))

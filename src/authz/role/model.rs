@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compiled::Compiled;
 use super::question::{Question, Rights};
-use super::universe::{Covering, Universe};
+use super::universe::Universe;
 use super::{Names, RoleModelBuilder};
 use crate::authz::bits::Bits;
 use crate::authz::permission::Permission;
@@ -80,7 +80,7 @@ impl RoleModel {
     /// nothing.
     #[must_use]
     pub fn grants(&self, tenant: &TenantId, role: &str, permission: &Permission) -> bool {
-        self.grants_one_of(tenant, role, &self.0.universe.covering(permission))
+        self.find(tenant, role).is_some_and(|role| role.grants(&self.0.universe.covering(permission)))
     }
 
     /// Whether any role grants a permission, the service's or some tenant's.
@@ -101,9 +101,7 @@ impl RoleModel {
     #[must_use]
     pub fn rights(&self, principal: &Principal) -> Rights {
         let mut granted = Bits::with_room_for(self.0.universe.bound());
-        for role in principal.roles().filter_map(|role| self.find(principal.tenant(), role)) {
-            granted.absorb(&role.granted);
-        }
+        self.held(principal).for_each(|role| granted.absorb(&role.granted));
         Rights { granted, model: self.clone() }
     }
 
@@ -117,17 +115,36 @@ impl RoleModel {
         }
     }
 
-    /// As [`grants`](Self::grants), with the permission looked up before.
-    pub(in crate::authz) fn answers(&self, tenant: &TenantId, role: &str, question: &Question) -> bool {
+    /// Whether the principal holds a role, or one that includes it.
+    pub(in crate::authz) fn includes_one_of(&self, principal: &Principal, wanted: &str) -> bool {
+        let wanted = self.find(principal.tenant(), wanted);
+        wanted.is_some_and(|wanted| self.held(principal).any(|held| held.includes.contains(wanted.number)))
+    }
+
+    /// Whether a role of the principal grants the permission.
+    pub(in crate::authz) fn grants_one_of(&self, principal: &Principal, permission: &Permission) -> bool {
+        let covering = self.0.universe.covering(permission);
+        self.held(principal).any(|role| role.grants(&covering))
+    }
+
+    /// As [`grants_one_of`](Self::grants_one_of), with the permission looked up before.
+    pub(in crate::authz) fn answers(&self, principal: &Principal, question: &Question) -> bool {
         if self.is(&question.model) {
-            self.grants_one_of(tenant, role, &question.covering)
+            self.held(principal).any(|role| role.grants(&question.covering))
         } else {
-            self.grants(tenant, role, &question.permission)
+            self.grants_one_of(principal, &question.permission)
         }
     }
 
-    fn grants_one_of(&self, tenant: &TenantId, role: &str, covering: &Covering) -> bool {
-        self.find(tenant, role).is_some_and(|role| role.grants(covering))
+    /// What the names of a principal's roles mean in its tenant, which is looked up at most once.
+    fn held<'m>(&'m self, principal: &'m Principal) -> impl Iterator<Item = &'m Compiled> {
+        let mut own = None;
+        principal.roles().filter_map(move |role| {
+            self.0.service.get(role).or_else(|| {
+                let own = own.get_or_insert_with(|| self.0.tenants.get(principal.tenant()));
+                own.and_then(|own| own.get(role))
+            })
+        })
     }
 
     /// What a name means in a tenant. The service's come first, as most are; a tenant's can't be among them.
