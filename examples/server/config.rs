@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portcullis::ConfigError;
+use portcullis::authz::RoleFile;
 use portcullis::crypto::Algorithm;
 use portcullis::password::PasswordPolicy;
 use portcullis::token::TokenPolicy;
@@ -77,6 +78,8 @@ pub struct Config {
     pub tokens: TokenPolicy,
     pub passwords: PasswordPolicy,
     pub admin: Admin,
+    /// Instead of the roles the server comes with.
+    pub roles: Option<RoleFile>,
     /// Set, but without effect in this server.
     pub ignored: Vec<&'static str>,
 }
@@ -112,6 +115,7 @@ impl Config {
                 email: vars.text("ADMIN_EMAIL").unwrap_or("admin@example.com").to_owned(),
                 password: vars.text("ADMIN_PASSWORD").map(|text| text.to_owned().into()),
             },
+            roles: vars.text("ROLES_FILE").map(RoleFile::new).transpose().map_err(roles_file)?,
             ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
             database,
         })
@@ -225,6 +229,10 @@ fn password_policy(vars: &Vars) -> Result<PasswordPolicy, ConfigError> {
         Some(length) => policy.with_min_length(u32::try_from(length).unwrap_or(u32::MAX)),
         None => Ok(policy),
     }
+}
+
+pub fn roles_file(error: ConfigError) -> ConfigError {
+    error.with_field("ROLES_FILE")
 }
 
 fn invalid(name: &'static str, cure: &'static str) -> ConfigError {

@@ -89,6 +89,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let clock = debug::ServerClock::default();
     let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
 
+    let roles = match &config.roles {
+        Some(file) => file.load().map_err(config::roles_file)?,
+        None => roles::model()?,
+    };
+
     let accounts = Accounts::builder()
         .with_store(Arc::new(store.clone()))
         .with_audit(Arc::new(store.clone()))
@@ -98,7 +103,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_clock(shared_clock.clone())
         .with_token_policy(config.tokens)
         .with_password_policy(config.passwords.clone())
-        .with_roles(roles::model()?)
+        .with_roles(roles)
         .with_default_roles(["user"])
         .with_guarded_role("admin")
         .build()
@@ -115,6 +120,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     app.migrate().await?;
     let routes = routes::build(config.environment, &accounts, gate.tenant(), clock);
     let service = gate.router().add_routes(routes.with_state(app)).finish()?;
+    if let Some(file) = &config.roles {
+        gate.follow_roles(file.clone()).await.map_err(config::roles_file)?;
+    }
 
     first_admin(&accounts, &config.admin).await?;
     let listener = tokio::net::TcpListener::bind(config.bind)
@@ -190,6 +198,9 @@ fn welcome(config: &Config, address: std::net::SocketAddr) {
     println!("listening on http://{address}");
     println!("database     {}", config.database.display());
     println!("keys         {keys}");
+    if let Some(file) = &config.roles {
+        println!("roles        {}", file.path().display());
+    }
     println!("\ntry");
     println!("  curl -i http://{address}/api/auth/me");
     println!(

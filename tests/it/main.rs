@@ -23,6 +23,7 @@ mod layers;
 mod network;
 mod ownership;
 mod password_interop;
+mod role_file;
 mod role_model;
 mod routes;
 mod rows;

@@ -12,6 +12,7 @@ mod flows;
 mod load;
 mod ownership;
 mod process;
+mod roles_file;
 mod secrecy;
 mod startup;
 mod wrong_input;

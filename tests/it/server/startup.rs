@@ -55,6 +55,8 @@ fn what_is_wrong_is_named_with_its_cure() {
         (&[("ADMIN_PASSWORD", "Zk3vQ8x1LmN0")], "ADMIN_PASSWORD", "use another"),
         (&[("ADMIN_USERNAME", "a b")], "ADMIN_USERNAME", "use another"),
         (&[("ADMIN_EMAIL", "nowhere")], "ADMIN_EMAIL", "use another"),
+        (&[("ROLES_FILE", "roles.yaml")], "ROLES_FILE", "call it .toml or .json"),
+        (&[("ROLES_FILE", "missing.toml")], "ROLES_FILE", "put it there"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let output = run(folder.path(), env, &[]);
