@@ -11,9 +11,11 @@ use crate::error::ConfigError;
 
 /// Which rule stands before which route. What is not in the table is denied.
 ///
-/// Patterns are those of axum's router (`/tasks/{id}`, `/files/{*rest}`) and are matched by the same engine. `HEAD`
-/// follows the rule of `GET` unless it has one of its own. `Display` prints the table, [`to_json`](Self::to_json) writes
-/// it down.
+/// Patterns are those of axum's router (`/tasks/{id}`, `/files/{*rest}`) and are matched by the same engine: what is
+/// written out goes before a parameter, whatever the order of the entries. Two entries that match the same path alike
+/// are refused, so each entry is reached by some path. `/tasks` and `/tasks/` are two paths, each with an entry of its own.
+/// `HEAD` follows the rule of `GET` unless it has one of its own. `Display` prints the table,
+/// [`to_json`](Self::to_json) writes it down.
 ///
 /// ```
 /// use http::Method;
@@ -103,6 +105,13 @@ impl AccessMap {
         self.iter().map(entry).collect()
     }
 
+    /// The rule of exactly this entry.
+    #[cfg(feature = "axum")]
+    pub(crate) fn entry(&self, method: &Method, pattern: &str) -> Option<&Rule> {
+        let entry = self.entries.get(*self.by_pattern.get(pattern)?)?;
+        entry.rules.iter().find_map(|(known, rule)| (known == method).then_some(rule))
+    }
+
     /// Whether there is no entry, so that everything is denied.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -160,7 +169,8 @@ impl AccessMapBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] naming the entry if its pattern is malformed, not canonical or in conflict with another one, if
-    /// method and pattern appear twice, or if its rule can never be satisfied with these roles.
+    /// method and pattern appear twice, if its method is a common one in lower case, which is another method, or if its
+    /// rule can never be satisfied with these roles.
     pub fn build(self, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
         let mut map = AccessMap::default();
         for (method, pattern, rule) in self.entries {
@@ -170,6 +180,13 @@ impl AccessMapBuilder {
                     entry,
                     what,
                     "write a path such as `/tasks/{id}` or `/files/{*rest}`",
+                ));
+            }
+            if let Some(meant) = misspelled(&method) {
+                return Err(ConfigError::new(
+                    entry,
+                    "has a method that no client sends: methods are case-sensitive (RFC 9110 section 9.1)",
+                    format!("write {meant}"),
                 ));
             }
             let rule = rule.compiled(roles).map_err(|cause| {
@@ -214,6 +231,14 @@ impl AccessMap {
         self.entries.push(Entry { pattern, rules: Vec::new(), allow: "".into() });
         Ok(index)
     }
+}
+
+/// The method that was meant.
+fn misspelled(method: &Method) -> Option<&'static str> {
+    let common = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    common
+        .into_iter()
+        .find(|common| method.as_str() != *common && method.as_str().eq_ignore_ascii_case(common))
 }
 
 /// `HEAD` is allowed wherever `GET` is.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::authz::Role;
+use crate::authz::policy::{Decision, Policy, PolicyOutcome, all_of, any_of, not, role};
+use crate::authz::{AccessRequest, Role};
 
 fn roles() -> RoleModel {
     RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap()
@@ -8,6 +9,7 @@ fn roles() -> RoleModel {
 #[test]
 fn what_cannot_be_built() {
     let get = |pattern: &str| (Method::GET, pattern.to_owned(), Rule::public());
+    let other = |method: &str, pattern: &str| (method.parse().unwrap(), pattern.to_owned(), Rule::public());
     let rule = |rule| vec![(Method::GET, "/a".to_owned(), rule)];
     for (name, entries, want) in [
         ("twice", vec![get("/a"), get("/a")], "GET /a: appears twice"),
@@ -34,6 +36,40 @@ fn what_cannot_be_built() {
         ("unknown role", rule(Rule::role("admin")), "GET /a: its rule cannot be satisfied: role `admin`"),
         ("unknown permission", rule(Rule::permission("tasks:reed")), "GET /a: its rule"),
         ("wildcard asked", rule(Rule::permission("tasks:*")), "GET /a: its rule"),
+        (
+            "all of none",
+            rule(Rule::policy(all_of([]))),
+            "GET /a: its rule cannot be satisfied: all of (): combines",
+        ),
+        ("any of none", rule(Rule::policy(any_of([]))), "GET /a: its rule cannot be satisfied: any of ()"),
+        ("none inside", rule(Rule::policy(any_of([role("user"), all_of([])]))), "GET /a: its rule cannot be"),
+        ("not none", rule(Rule::policy(not(any_of([])))), "GET /a: its rule cannot be satisfied"),
+        ("names, deeper", vec![get("/a/{id}/b"), get("/a/{other}/b")], "GET /a/{other}/b: matches the same"),
+        (
+            "names, of two methods",
+            vec![get("/a/{id}"), other("POST", "/a/{other}")],
+            "POST /a/{other}: matches",
+        ),
+        // Either would shadow the other for paths of one segment.
+        ("catch-all after parameter", vec![get("/a/{id}"), get("/a/{*rest}")], "GET /a/{*rest}: matches"),
+        ("parameter after catch-all", vec![get("/a/{*rest}"), get("/a/{id}")], "GET /a/{id}: matches"),
+        (
+            "catch-all below catch-all",
+            vec![get("/{*rest}"), get("/{*rest}/")],
+            "GET /{*rest}/: matches the same",
+        ),
+        ("two catch-alls", vec![get("/{*a}"), get("/{*b}")], "GET /{*b}: matches the same paths"),
+        ("one dot", vec![get("/a/./b")], "GET /a/./b: is not a canonical path"),
+        ("encoded dots", vec![get("/a/%2E%2E")], "GET /a/%2E%2E: is not a canonical path"),
+        ("lower-case escape", vec![get("/%c3%a4")], "GET /%c3%a4: is not a canonical path"),
+        ("encoded slash", vec![get("/a%2Fb")], "GET /a%2Fb: is not a canonical path"),
+        ("encoded zero", vec![get("/a%00")], "GET /a%00: is not a canonical path"),
+        ("escape cut short", vec![get("/a%4")], "GET /a%4: is not a canonical path"),
+        ("escape ended by a parameter", vec![get("/a%4{id}")], "GET /a%4{id}: is not a canonical path"),
+        ("slashes at the end", vec![get("/a//")], "GET /a//: is not a canonical path"),
+        ("fragment", vec![get("/a#b")], "GET /a#b: has a character"),
+        ("lower-case method", vec![other("get", "/a")], "get /a: has a method that no client sends"),
+        ("mixed-case method", vec![other("Delete", "/a")], "Delete /a: has a method that no client sends"),
     ] {
         let mut builder = AccessMap::builder();
         for (method, pattern, rule) in entries {
@@ -41,6 +77,84 @@ fn what_cannot_be_built() {
         }
         let error = builder.build(&roles()).unwrap_err().to_string();
         assert!(error.starts_with(want), "{name}: {error}");
+    }
+}
+
+/// A rule that names its entry.
+struct Named(&'static str);
+
+impl Policy for Named {
+    fn decide(&self, _: &AccessRequest<'_>) -> PolicyOutcome {
+        PolicyOutcome::Ready(Decision::Allow)
+    }
+
+    fn describe(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
+/// What stands side by side, and who gets which path.
+#[test]
+fn what_is_told_apart() {
+    for (name, entries, asked) in [
+        (
+            "a trailing slash is another path",
+            &["GET /a", "GET /a/"][..],
+            &[("GET /a", "GET /a"), ("GET /a/", "GET /a/")][..],
+        ),
+        ("HEAD beside GET", &["GET /a", "HEAD /a"], &[("GET /a", "GET /a"), ("HEAD /a", "HEAD /a")]),
+        ("HEAD without GET", &["HEAD /a"], &[("HEAD /a", "HEAD /a"), ("GET /a", "405")]),
+        (
+            "written out before a parameter, whatever the order",
+            &["GET /a/{id}", "GET /a/me"],
+            &[("GET /a/me", "GET /a/me"), ("GET /a/mee", "GET /a/{id}"), ("GET /a/m", "GET /a/{id}")],
+        ),
+        (
+            "written out before a catch-all",
+            &["GET /{*rest}", "GET /a/b", "GET /"],
+            &[
+                ("GET /a/b", "GET /a/b"),
+                ("GET /a/", "GET /{*rest}"),
+                ("GET /", "GET /"),
+                ("GET /a", "GET /{*rest}"),
+            ],
+        ),
+        (
+            "other names further down",
+            &["GET /a/{id}", "GET /a/{other}/b"],
+            &[("GET /a/1", "GET /a/{id}"), ("GET /a/1/b", "GET /a/{other}/b"), ("GET /a/1/", "none")],
+        ),
+        (
+            "a prefix before a whole parameter",
+            &["GET /{id}", "GET /v{version}"],
+            &[("GET /v1", "GET /v{version}"), ("GET /v", "GET /{id}"), ("GET /w", "GET /{id}")],
+        ),
+        (
+            "the rule of a method is not another's, nor another entry's",
+            &["GET /a/b", "POST /a/{id}"],
+            &[("POST /a/b", "405"), ("POST /a/c", "POST /a/{id}"), ("GET /a/c", "405")],
+        ),
+        (
+            "methods of one's own",
+            &["PROPFIND /a", "CONNECT /a"],
+            &[("PROPFIND /a", "PROPFIND /a"), ("GET /a", "405")],
+        ),
+    ] {
+        let mut builder = AccessMap::builder();
+        for entry in entries {
+            let (method, pattern) = entry.split_once(' ').unwrap();
+            builder = builder.add(method.parse().unwrap(), pattern, Rule::policy(Named(entry)));
+        }
+        let map = builder.build(&roles()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (asked, want) in asked {
+            let (method, path) = asked.split_once(' ').unwrap();
+            let got = match map.lookup_path(&method.parse().unwrap(), path) {
+                Lookup::Rule(rule) => rule.to_string(),
+                Lookup::MethodNotAllowed { .. } => "405".to_owned(),
+                Lookup::Unmapped => "none".to_owned(),
+            };
+            assert_eq!(got, *want, "{name}: {asked}");
+        }
     }
 }
 

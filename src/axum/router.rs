@@ -1,5 +1,6 @@
 //! Routes, handlers and rules together.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use http::Method;
 
 use super::GateService;
 use super::guarded::{Guard, Guarded, Renderer};
-use crate::authz::{AccessMap, AccessMapBuilder, Lookup, RoleModel, Rule};
+use crate::authz::{AccessMap, Lookup, RoleModel, Rule};
 use crate::error::ConfigError;
 use crate::gate::Gate;
 use crate::rejection::{Rejection, RejectionCode};
@@ -39,7 +40,8 @@ pub struct Routes<S = ()> {
 struct Route<S> {
     method: Method,
     path: String,
-    rule: Rule,
+    /// `None` if the access map of the gate has it.
+    rule: Option<Rule>,
     attach: Attach<S>,
 }
 
@@ -53,13 +55,32 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Adds a route. `GET` serves `HEAD` too, under the same rule, unless `HEAD` has a route of its own.
-    pub fn route<H, T>(mut self, method: Method, path: impl Into<String>, handler: H, rule: Rule) -> Self
+    pub fn route<H, T>(self, method: Method, path: impl Into<String>, handler: H, rule: Rule) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.push(method, path.into(), handler, Some(rule))
+    }
+
+    /// Adds a route that takes its rule from the access map of the gate
+    /// ([`with_access_map`](crate::gate::GateBuilder::with_access_map)), for services whose rules stand in one table.
+    /// [`GateRouter::finish`] fails if it has no entry.
+    pub fn mapped<H, T>(self, method: Method, path: impl Into<String>, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.push(method, path.into(), handler, None)
+    }
+
+    fn push<H, T>(mut self, method: Method, path: String, handler: H, rule: Option<Rule>) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
         let attach: Attach<S> = Box::new(move |filter, guard| on(filter, Guarded { handler, guard }));
-        self.list.push(Route { method, path: path.into(), rule, attach });
+        self.list.push(Route { method, path, rule, attach });
         self
     }
 
@@ -81,7 +102,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for whatever [`AccessMapBuilder::build`](crate::authz::AccessMapBuilder::build) refuses.
+    /// [`ConfigError`] for whatever [`AccessMapBuilder::build`](crate::authz::AccessMapBuilder::build) refuses, and for
+    /// routes that take their rule from a gate: its [`access_map`](Gate::access_map) is the table then.
     ///
     /// ```
     /// use http::Method;
@@ -93,10 +115,50 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// # Ok::<(), portcullis::ConfigError>(())
     /// ```
     pub fn access_map(&self, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
-        let add = |map: AccessMapBuilder, route: &Route<S>| {
-            map.add(route.method.clone(), route.path.clone(), route.rule.clone())
-        };
-        self.list.iter().fold(AccessMap::builder(), add).build(roles)
+        self.build(&AccessMap::default(), roles)
+    }
+
+    /// The table of these routes, with the rules of `table` for those that have none.
+    fn build(&self, table: &AccessMap, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
+        let mut map = AccessMap::builder();
+        for (route, rule) in self.list.iter().zip(self.rules(table)?) {
+            map = map.add(route.method.clone(), route.path.clone(), rule.clone());
+        }
+        map.build(roles)
+    }
+
+    /// The rule of each route. Two places for a rule would be one too many, and none is too few.
+    fn rules<'a>(&'a self, table: &'a AccessMap) -> Result<Vec<&'a Rule>, ConfigError> {
+        let (mut rules, mut problems) = (Vec::new(), Vec::new());
+        for Route { method, path, rule, .. } in &self.list {
+            match (rule, table.entry(method, path)) {
+                (Some(rule), None) => rules.push(rule),
+                (Some(_), Some(_)) => {
+                    problems.push(format!("`{method} {path}` has a rule of its own and an entry"))
+                }
+                (None, _) => match table.lookup_pattern(method, path) {
+                    Lookup::Rule(rule) => rules.push(rule),
+                    _ => problems.push(format!("`{method} {path}` has no entry")),
+                },
+            }
+        }
+        if self.list.iter().any(|route| route.rule.is_none()) {
+            let routed: HashSet<_> =
+                self.list.iter().map(|route| (&route.method, route.path.as_str())).collect();
+            let forgotten =
+                table.iter().filter(|(method, pattern, _)| !routed.contains(&(*method, *pattern)));
+            problems
+                .extend(forgotten.map(|(method, pattern, _)| format!("`{method} {pattern}` has no route")));
+        }
+        if problems.is_empty() {
+            return Ok(rules);
+        }
+        problems.sort_unstable();
+        Err(ConfigError::new(
+            "access map",
+            format!("does not fit the routes: {}", problems.join(", ")),
+            "give each route one rule: an entry in the map, or one of its own",
+        ))
     }
 
     /// Gives the handlers their state.
@@ -122,8 +184,12 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 
 impl<S> fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.list.iter().map(|route| (format!("{} {}", route.method, route.path), &route.rule));
-        f.debug_map().entries(rows).finish()
+        let mut map = f.debug_map();
+        for Route { method, path, rule, .. } in &self.list {
+            let rule = rule.as_ref().map_or("mapped".to_owned(), ToString::to_string);
+            map.entry(&format!("{method} {path}"), &rule);
+        }
+        map.finish()
     }
 }
 
@@ -150,6 +216,37 @@ impl<S: Clone + Send + Sync + 'static> GateRouter<S> {
         T: 'static,
     {
         self.routes = self.routes.route(method, path, handler, rule);
+        self
+    }
+
+    /// Adds a route that takes its rule from the access map of the gate. See [`Routes::mapped`].
+    ///
+    /// ```
+    /// use http::Method;
+    /// use portcullis::authz::{AccessMap, Rule};
+    /// use portcullis::gate::Gate;
+    /// # use portcullis::gate::testing::Cast;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cast = Cast::new();
+    /// let rules = AccessMap::builder()
+    ///     .add(Method::GET, "/health", Rule::public())
+    ///     .add(Method::GET, "/tasks", Rule::authenticated());
+    /// let gate = Gate::builder().with_access_tokens(cast).with_access_map(rules).build().await?;
+    ///
+    /// let router = || gate.router().mapped(Method::GET, "/health", async || "ok");
+    /// assert!(router().mapped(Method::GET, "/tasks", async || "all").finish().is_ok());
+    ///
+    /// let error = router().mapped(Method::GET, "/users", async || "all").finish().unwrap_err();
+    /// assert!(error.to_string().contains("`GET /tasks` has no route, `GET /users` has no entry"));
+    /// # Ok::<(), portcullis::ConfigError>(()) }).unwrap();
+    /// ```
+    pub fn mapped<H, T>(mut self, method: Method, path: impl Into<String>, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.routes = self.routes.mapped(method, path, handler);
         self
     }
 
@@ -183,12 +280,15 @@ impl GateRouter {
     /// # Errors
     ///
     /// [`ConfigError`] naming the route for whatever [`AccessMapBuilder::build`](crate::authz::AccessMapBuilder::build)
-    /// refuses, and for a method that axum does not route.
+    /// refuses, and for a method that axum does not route. One [`ConfigError`] naming all of them for
+    ///
+    /// - [mapped](Self::mapped) routes without an entry in the gate's access map;
+    /// - entries without a route, as soon as one route is mapped;
+    /// - routes with a rule of their own and an entry.
     pub fn finish(self) -> Result<GateService, ConfigError> {
         let Self { gate, renderer, routes } = self;
         // INVARIANT: axum panics on what it cannot route, so nothing reaches it that the map did not accept.
-        let map = Arc::new(routes.access_map(&gate.roles())?);
-        gate.remember(&map);
+        let map = Arc::new(gate.remember(|roles| routes.build(gate.access_map(), roles))?);
         let mut router = Router::new();
         for route in routes.list {
             let filter = MethodFilter::try_from(route.method.clone()).map_err(|_| {
@@ -198,7 +298,8 @@ impl GateRouter {
                     "use one of the methods of RFC 9110, or PATCH",
                 )
             })?;
-            let rule = route.rule.compiled(&gate.roles())?;
+            // What the table printed is what is asked.
+            let Some(rule) = map.entry(&route.method, &route.path).cloned() else { continue };
             let guard = Guard { gate: gate.clone(), rule, renderer: renderer.clone() };
             router = router.route(&route.path, (route.attach)(filter, Arc::new(guard)));
         }

@@ -1,8 +1,9 @@
 //! What a gate is made of.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
 
 use super::{Gate, Inner};
 use crate::account::Accounts;
@@ -62,7 +63,8 @@ impl GateBuilder {
         self
     }
 
-    /// The rules for [`Gate::layer`]. Without any, that layer denies everything.
+    /// The rules for [`Gate::layer`], and for routes of `gate.router()` that are `mapped`. Without any, that layer denies
+    /// everything.
     #[must_use]
     pub fn with_access_map(mut self, map: AccessMapBuilder) -> Self {
         self.map = map;
@@ -134,7 +136,7 @@ impl GateBuilder {
         let schemes = Schemes::new(schemes, self.tenant);
         let (challenge, bearer) = (schemes.challenge().clone(), schemes.bearer().cloned());
         let judge = Judge { authorizer, challenge, bearer };
-        let unmapped = Mutex::new(HashSet::new());
+        let unmapped = ArcSwap::default();
         Ok(Gate(Arc::new(Inner {
             schemes,
             judge,

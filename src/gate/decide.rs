@@ -1,6 +1,7 @@
 //! What the gate decides, without carrying it out.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use http::request::Parts;
 
@@ -9,6 +10,9 @@ use crate::authn::Authentication;
 use crate::authz::{Lookup, Rule};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::{Admission, Asked, Identity, asked_for, whole_path};
+
+/// How many routes without a rule are reported, should somebody make up patterns.
+const MAX_REPORTED: usize = 10_000;
 
 impl Gate {
     /// The rule for a request, from the access map.
@@ -62,13 +66,19 @@ impl Gate {
         }
     }
 
-    /// A pattern comes from the router, not from the client, so the set is bounded by the number of routes.
+    /// A pattern comes from the router, not from the client, so there are as many as routes.
     fn report_unmapped(&self, pattern: &str) {
-        let first = match self.0.unmapped.lock() {
-            Ok(mut reported) => !reported.contains(pattern) && reported.insert(pattern.to_owned()),
-            Err(_) => false,
-        };
-        if first {
+        let reported = self.0.unmapped.load();
+        if reported.contains(pattern) || reported.len() >= MAX_REPORTED {
+            return;
+        }
+        let before = self.0.unmapped.rcu(|reported| {
+            let mut reported = HashSet::clone(reported);
+            reported.insert(pattern.to_owned());
+            reported
+        });
+        // Of those who find it missing at the same time, one puts it in.
+        if !before.contains(pattern) {
             tracing::warn!(route = pattern, "a route has no rule and is denied: add it to the access map");
         }
     }

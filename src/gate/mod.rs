@@ -81,6 +81,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
+
 use crate::account::Accounts;
 use crate::authn::Schemes;
 use crate::authz::{AccessMap, AuthorizeLayer, Authorizer, RoleModel, Rule};
@@ -102,8 +104,9 @@ struct Inner {
     accounts: Option<Accounts>,
     /// Rules of routers and single layers, which carry them on their own.
     routed: Mutex<Vec<Rule>>,
-    /// Routes without a rule that were reported, so that each is reported once.
-    unmapped: Mutex<HashSet<String>>,
+    /// Routes without a rule that were reported, so that each is reported once. Read without a lock: whoever floods such
+    /// a route does not make the others wait.
+    unmapped: ArcSwap<HashSet<String>>,
     /// Keeps the roles as a file says.
     follower: Mutex<Option<follow::Follower>>,
 }
@@ -117,12 +120,17 @@ impl Gate {
 
     /// The gate as one tower layer, for a service or router that is already there.
     ///
-    /// **On axum it covers the routes that were added before it.** What is added to that router afterwards, merged into
-    /// it later, or stands beside it under `nest_service`, is outside. `gate.router()` (feature `axum`) has no outside.
+    /// **On axum it covers what was added before it.** A route, a nested or merged router, a service or a fallback that is
+    /// added to that router afterwards is outside, as with any of axum's layers, and the gate never hears of it. So call
+    /// `.layer(gate.layer())` last, or take `gate.router()` (feature `axum`), which has no outside. axum lists the routes
+    /// of a router to nobody, so this can't be checked here; a handler outside that takes a
+    /// [`Principal`](crate::Principal) answers 500, as there is none.
     ///
-    /// The rule is looked up by the pattern that axum's router matched; where there is none - a service without a
-    /// router, or the layer around a finished one - by the path, with the same engine. In the latter case list every
-    /// route of the service, because two patterns can match one path.
+    /// The rule is looked up by the pattern that axum's router matched, with all prefixes of nested routers; a route
+    /// without a rule is denied, and reported in the log once, when it is first asked for. Where there is no pattern - a
+    /// service without a router, the layer around a finished one, below `nest_service` and `fallback_service` - it is
+    /// looked up by the whole path, with the same engine. In these cases list every route of the service, because two
+    /// patterns can match one path.
     #[must_use]
     pub fn layer(&self) -> GateLayer {
         GateLayer::new(self.clone())
@@ -167,11 +175,17 @@ impl Gate {
         self.0.judge.authorizer.replace_roles(roles, mapped.chain(routed.iter()))
     }
 
-    /// Remembers the rules of a router, which [`replace_roles`](Self::replace_roles) has to respect.
+    /// Builds the map of a router and remembers its rules, which [`replace_roles`](Self::replace_roles) has to respect.
     #[cfg(feature = "axum")]
-    pub(crate) fn remember(&self, map: &AccessMap) {
+    pub(crate) fn remember(
+        &self,
+        build: impl FnOnce(&RoleModel) -> Result<AccessMap, ConfigError>,
+    ) -> Result<AccessMap, ConfigError> {
+        // Held meanwhile, so that the roles it is built for are not replaced by some that don't fit it.
         let mut routed = self.0.routed.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = build(&self.roles())?;
         routed.extend(map.iter().map(|(_, _, rule)| rule.clone()));
+        Ok(map)
     }
 
     /// Decides for code behind the gate as the gate decides in front of it.

@@ -22,12 +22,11 @@ async fn the_bearer_path_makes_no_store_call() {
     let world = World::new().await;
     world.register("ada").await;
     let token = world.sign_in("ada").await.tokens.access_token;
-    let rows = || AccessMap::builder().add(Method::GET, "/tasks/{id}", Rule::role("user"));
+    let rows = AccessMap::builder().add(Method::GET, "/tasks/{id}", Rule::role("user"));
     let builder = Gate::builder().with_accounts(world.accounts.clone());
-    let gate = builder.with_access_map(rows()).build().await.unwrap();
+    let gate = builder.with_access_map(rows).build().await.unwrap();
     let handler = async || "done";
-    let router =
-        gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user")).finish().unwrap();
+    let router = gate.router().mapped(Method::GET, "/tasks/{id}", handler).finish().unwrap();
     let layer = gate.layer().layer(
         axum::Router::new()
             .route("/tasks/{id}", axum::routing::get(handler))

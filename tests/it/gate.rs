@@ -3,7 +3,7 @@
 use axum::extract::{Path, Request, State};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
-use portcullis::authz::{AccessMap, Rule};
+use portcullis::authz::{AccessMap, AccessMapBuilder, Rule};
 use portcullis::axum::{Claims, GateRouter, GateService, Routes};
 use portcullis::gate::Gate;
 use portcullis::rejection::RejectionCode;
@@ -231,6 +231,119 @@ async fn a_router_that_axum_would_panic_on_is_an_error() {
         ("GET", "/a/{b}"),
     ];
     assert!(finish(&fine).await.is_ok());
+}
+
+/// Rules in one table, routes beside it: both must tell the same story, and a mistake is named whole.
+// ASVS 8.1.1
+#[tokio::test]
+async fn routes_by_the_table() {
+    let table = || {
+        AccessMap::builder()
+            .add(Method::GET, "/health", Rule::public())
+            .add(Method::GET, "/tasks/{id}", Rule::permission("tasks:read"))
+            .add(Method::DELETE, "/tasks/{id}", Rule::role("admin"))
+    };
+    let handler = async || "in";
+    let routes =
+        || Routes::new().mapped(Method::DELETE, "/{id}", handler).mapped(Method::GET, "/{id}", handler);
+    let base = async |map| -> GateRouter { gate(map).await.router() };
+    let service = base(table())
+        .await
+        .add_routes_at("/tasks", routes())
+        .mapped(Method::GET, "/health", handler)
+        .route(Method::GET, "/own", handler, Rule::role("admin"))
+        .finish()
+        .unwrap();
+    for (method, path, token, status) in [
+        ("GET", "/health", None, 200),
+        ("GET", "/tasks/1", None, 401),
+        ("GET", "/tasks/1", Some("Bearer user"), 200),
+        ("HEAD", "/tasks/1", Some("Bearer guest"), 403),
+        ("DELETE", "/tasks/1", Some("Bearer user"), 403),
+        ("DELETE", "/tasks/1", Some("Bearer admin"), 200),
+        ("GET", "/own", Some("Bearer user"), 403),
+        ("PUT", "/tasks/1", Some("Bearer admin"), 405),
+    ] {
+        assert_eq!(send(&service, request(method, path, token)).await.status, status, "{method} {path}");
+    }
+    let printed = service.access_map().to_string();
+    assert!(printed.contains("DELETE  /tasks/{id}  role admin\n"), "{printed}");
+    assert_eq!(printed.lines().count(), 4);
+
+    type Add = fn(GateRouter) -> GateRouter;
+    let head = || table().add(Method::HEAD, "/health", Rule::role("admin"));
+    let wrong: [(&str, AccessMapBuilder, Add, &str); 9] = [
+        ("no entry", table(), |all| all.mapped(Method::GET, "/new", async || ""), "`GET /new` has no entry"),
+        (
+            "no entry for the method",
+            table(),
+            |all| all.mapped(Method::PUT, "/health", async || ""),
+            "`PUT /health` has no entry",
+        ),
+        (
+            "no map at all",
+            AccessMap::builder(),
+            |all| all,
+            "`DELETE /tasks/{id}` has no entry, `GET /health` has no entry, `GET /tasks/{id}` has no entry",
+        ),
+        (
+            "no route",
+            table().add(Method::GET, "/forgotten", Rule::public()),
+            |all| all,
+            "`GET /forgotten` has no route",
+        ),
+        (
+            "no route for the method",
+            table().add(Method::PUT, "/health", Rule::public()),
+            |all| all,
+            "`PUT /health` has no route",
+        ),
+        // The handler of GET would answer HEAD, under the rule of GET.
+        ("no route for HEAD", head(), |all| all, "`HEAD /health` has no route"),
+        (
+            "another name",
+            table(),
+            |all| all.mapped(Method::PUT, "/tasks/{task}", async || ""),
+            "`PUT /tasks/{task}` has no entry",
+        ),
+        (
+            "two rules",
+            table().add(Method::GET, "/own", Rule::public()),
+            |all| all,
+            "`GET /own` has a rule of its own and an entry",
+        ),
+        (
+            "all at once, in order",
+            table().add(Method::GET, "/y", Rule::public()).add(Method::GET, "/own", Rule::public()).add(
+                Method::GET,
+                "/b",
+                Rule::public(),
+            ),
+            |all| all.mapped(Method::GET, "/z", async || "").mapped(Method::GET, "/a", async || ""),
+            "`GET /a` has no entry, `GET /b` has no route, `GET /own` has a rule of its own and an entry, `GET /y` has no route, `GET /z` has no entry",
+        ),
+    ];
+    for (name, map, add, want) in wrong {
+        let all = base(map).await.add_routes_at("/tasks", routes()).mapped(Method::GET, "/health", handler);
+        let error = add(all.route(Method::GET, "/own", handler, Rule::public())).finish().unwrap_err();
+        let want = format!("access map: does not fit the routes: {want}");
+        assert_eq!(error.to_string().split("; ").next(), Some(&*want), "{name}");
+    }
+    // With a route for it, HEAD has its own rule; without an entry, GET's.
+    let with_head =
+        base(head()).await.add_routes_at("/tasks", routes()).mapped(Method::GET, "/health", handler);
+    let service = with_head.mapped(Method::HEAD, "/health", handler).finish().unwrap();
+    assert_eq!(send(&service, request("HEAD", "/health", None)).await.status, 401);
+    assert_eq!(send(&service, request("GET", "/health", None)).await.status, 200);
+    let head_of_get =
+        base(table()).await.add_routes_at("/tasks", routes()).mapped(Method::GET, "/health", handler);
+    let service = head_of_get.mapped(Method::HEAD, "/tasks/{id}", handler).finish().unwrap();
+    assert_eq!(send(&service, request("HEAD", "/tasks/1", Some("Bearer guest"))).await.status, 403);
+
+    // A map for another service, which a layer guards: no route here is mapped, so none is missed.
+    let beside = base(table()).await.route(Method::GET, "/own", handler, Rule::public()).finish();
+    assert!(beside.is_ok());
+    assert!(Routes::<()>::new().mapped(Method::GET, "/a", handler).access_map(&roles()).is_err());
 }
 
 proptest::proptest! {

@@ -6,12 +6,12 @@ use super::{Decision, Policy, PolicyExplanation, PolicyOutcome, SharedPolicy};
 use crate::authz::{AccessRequest, Refused, RoleModel};
 use crate::error::ConfigError;
 
-/// Allows if all of them allow; an empty list does not. One `Deny` decides, whatever the others would have said.
+/// Allows if all of them allow; an empty list does not, and is an error where the rule is built. One `Deny` decides, whatever the others would have said.
 pub fn all_of(policies: impl IntoIterator<Item = SharedPolicy>) -> SharedPolicy {
     Arc::new(Combined { all: true, policies: policies.into_iter().collect() })
 }
 
-/// Allows if one of them allows; an empty list does not. One `Allow` decides, whatever the others would have said.
+/// Allows if one of them allows; an empty list does not, and is an error where the rule is built. One `Allow` decides, whatever the others would have said.
 pub fn any_of(policies: impl IntoIterator<Item = SharedPolicy>) -> SharedPolicy {
     Arc::new(Combined { all: false, policies: policies.into_iter().collect() })
 }
@@ -115,6 +115,13 @@ impl Policy for Combined {
     }
 
     fn validate(&self, roles: &RoleModel) -> Result<(), ConfigError> {
+        if self.policies.is_empty() {
+            return Err(ConfigError::new(
+                self.describe(),
+                "combines nothing, so it never allows",
+                "say what it should ask for, or leave it out",
+            ));
+        }
         self.policies.iter().try_for_each(|policy| policy.validate(roles))
     }
 

@@ -14,8 +14,8 @@
 //! | anything else | [`policy_fn`], or a [`Policy`] of yours |
 //!
 //! A policy answers with [`Decision`]; what nobody allows is denied. Answers combine as in strong Kleene logic:
-//! [`Decision::Abstain`] lies between no and yes, and is refused in the end. An empty [`all_of`] or [`any_of`] abstains,
-//! so it is refused, negated or not. A policy that has to ask somebody returns [`PolicyOutcome::Pending`]; if it cannot
+//! [`Decision::Abstain`] lies between no and yes, and is refused in the end. An empty [`all_of`] or [`any_of`] is an error
+//! where a rule with it is built; asked all the same it abstains, so it is refused, negated or not. A policy that has to ask somebody returns [`PolicyOutcome::Pending`]; if it cannot
 //! find out, that is an error and becomes 503.
 //!
 //! All policies here but [`policy_fn`] judge only principals that proved who they are: an anonymous one is denied,

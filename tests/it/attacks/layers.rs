@@ -295,7 +295,13 @@ impl VerifyAccessToken for Canaries {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -363,7 +369,7 @@ async fn nothing_of_who_or_what_was_presented_is_logged() {
         send(&unmapped, get::<axum::body::Body>("/forgotten", &["Bearer canary-token"])).await;
         send(&alone, get::<()>("/", &["Bearer canary-token"])).await;
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     // What the log is for is there.
     for expected in
         ["a route has no rule", "add `AuthenticateLayer`", "do not fit the type", "asks for a principal"]
