@@ -112,6 +112,13 @@ impl AccessMap {
         entry.rules.iter().find_map(|(known, rule)| (known == method).then_some(rule))
     }
 
+    /// The pattern that a path falls under.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn pattern_of(&self, path: &str) -> Option<&str> {
+        let found = self.by_path.at(path).ok().filter(|_| is_canonical_path(path))?;
+        self.entries.get(*found.value).map(|entry| &*entry.pattern)
+    }
+
     /// Whether there is no entry, so that everything is denied.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -30,3 +30,4 @@ mod rows;
 mod server;
 mod stores;
 mod support;
+mod two_users;

@@ -3,7 +3,7 @@
 //! [`act_as`] gives a principal in one line. A [`Cast`] names a few of them and stands where the tokens are verified, so
 //! that a test asks the application's own service as one of them without accounts, keys or tokens. A [`Matrix`] shows
 //! what each of them may do with each route of an [`AccessMap`](crate::authz::AccessMap), as a table for a file that a
-//! reviewer reads.
+//! reviewer reads. [`TwoUsers`] asks for what is one user's as everybody else, on every route that takes an id.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -53,6 +53,7 @@
 //! ```
 
 mod matrix;
+mod two_users;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ use crate::principal::{Principal, Verified};
 use crate::token::{TokenRefusal, VerifyAccessToken};
 
 pub use matrix::{Answer, Matrix};
+pub use two_users::TwoUsers;
 
 /// The name that stands for somebody without a credential.
 const ANONYMOUS: &str = "anonymous";
