@@ -40,8 +40,8 @@ impl Row for Note {
     }
 }
 
-/// Tokens that name who holds them, when and how they signed in, and what limits them: `ada`, `ada old`, `ada password`,
-/// `ada scope=a:b`.
+/// Tokens that name who holds them, when and how they signed in, and what limits them: `ada`, `ada.old`, `ada.password`,
+/// `ada.tasks`.
 struct Tokens(Timestamp);
 
 impl VerifyAccessToken for Tokens {

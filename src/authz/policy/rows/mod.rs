@@ -66,8 +66,8 @@
 //! assert_eq!(notes.iter().filter(|note| seen.allows(note)).count(), 2);
 //!
 //! // For whoever may see all of them, the tenant is what remains.
-//! let mod_ = ada.with_roles(["moderator"]);
-//! let seen = rule.visible_to(&AccessRequest::new(&mod_, &roles, "list", "notes"))?;
+//! let moderator = ada.with_roles(["moderator"]);
+//! let seen = rule.visible_to(&AccessRequest::new(&moderator, &roles, "list", "notes"))?;
 //! assert_eq!(seen.to_sql(Dialect::Postgres, 0).text, "\"tenant\" = $1");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -7,8 +7,8 @@ use super::condition::Node;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// SQLite, parameters `?1`, `?2`. What a column was declared as has no influence: text is compared byte by byte and only
-    /// with text, numbers only with numbers. Such a column's index is used unless it has another collation.
+    /// SQLite, parameters `?1`, `?2`. How a column was declared has no influence: text is compared byte by byte and only
+    /// with text, numbers only with numbers. An index on the column is used unless it has another collation.
     Sqlite,
     /// PostgreSQL, parameters `$1`, `$2`. A column of another type than the value is an error of the database. Text is
     /// compared as the column compares, which is byte by byte unless it is `citext`, padded (`char(n)`), or declared with
