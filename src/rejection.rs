@@ -147,13 +147,21 @@ pub struct Rejection {
     retry_after_secs: Option<u64>,
     allow: Option<Arc<str>>,
     reasons: Vec<Reason>,
+    explanation: Option<Arc<str>>,
 }
 
 impl Rejection {
     /// A refusal with this code and nothing else.
     #[must_use]
     pub const fn new(code: RejectionCode) -> Self {
-        Self { code, challenge: None, retry_after_secs: None, allow: None, reasons: Vec::new() }
+        Self {
+            code,
+            challenge: None,
+            retry_after_secs: None,
+            allow: None,
+            reasons: Vec::new(),
+            explanation: None,
+        }
     }
 
     /// Adds what goes into `WWW-Authenticate` (RFC 9110 section 11.6.1).
@@ -182,6 +190,16 @@ impl Rejection {
     #[must_use]
     pub fn with_reasons(mut self, reasons: impl IntoIterator<Item = Reason>) -> Self {
         self.reasons = reasons.into_iter().collect();
+        self
+    }
+
+    /// Adds why a rule refused, in words that name roles and permissions, and that the client will read.
+    ///
+    /// Only a gate built with
+    /// [`danger_explain_refusals`](crate::gate::GateBuilder::danger_explain_refusals) does so.
+    #[must_use]
+    pub fn danger_with_explanation(mut self, explanation: impl Into<Arc<str>>) -> Self {
+        self.explanation = Some(explanation.into());
         self
     }
 
@@ -219,6 +237,12 @@ impl Rejection {
     #[must_use]
     pub fn reasons(&self) -> &[Reason] {
         &self.reasons
+    }
+
+    /// Why a rule refused, if the client may know: during development.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&str> {
+        self.explanation.as_deref()
     }
 }
 

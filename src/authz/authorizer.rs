@@ -136,21 +136,12 @@ impl Authorizer {
         resource: &str,
     ) -> Explanation {
         let roles = self.roles();
-        let (verdict, policy) = {
+        let (verdict, mut explanation) = {
             let request = AccessRequest::new(principal, &roles, action, resource);
-            (authorize(&request, rule), rule.explained(&request))
+            (authorize(&request, rule), Explanation::new(&request, rule, &roles))
         };
-        let answer = verdict.resolve().await;
-        let needed = match rule.asks_for() {
-            Some(permission) => {
-                roles.granting(principal.tenant(), &permission).into_iter().map(str::to_owned).collect()
-            }
-            None => Vec::new(),
-        };
-        let scopes = principal.scopes().map(|scopes| scopes.map(str::to_owned).collect());
-        let held = principal.roles().map(str::to_owned).collect();
-        let scope = rule.needed_scope().map(Into::into);
-        Explanation { answer, rule: rule.to_string(), held, scopes, needed, scope, policy }
+        explanation.answer = verdict.resolve().await;
+        explanation
     }
 
     /// Records that somebody known was refused.
@@ -223,6 +214,30 @@ pub struct Explanation {
     pub scope: Option<String>,
     /// How the policy and its parts answered, where a policy decides.
     pub policy: Option<PolicyExplanation>,
+}
+
+impl Explanation {
+    /// What is known before the answer is.
+    pub(crate) fn new(request: &AccessRequest<'_>, rule: &Rule, roles: &RoleModel) -> Self {
+        let principal = request.principal();
+        let needed = match rule.asks_for() {
+            Some(permission) => roles
+                .granting(request.principal().tenant(), &permission)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            None => Vec::new(),
+        };
+        Self {
+            answer: Ok(()),
+            rule: rule.to_string(),
+            held: principal.roles().map(str::to_owned).collect(),
+            scopes: principal.scopes().map(|scopes| scopes.map(str::to_owned).collect()),
+            needed,
+            scope: rule.needed_scope().map(Into::into),
+            policy: rule.explained(request),
+        }
+    }
 }
 
 impl fmt::Display for Explanation {

@@ -12,7 +12,6 @@ use ::axum::handler::Handler;
 use ::axum::response::Response;
 use pin_project_lite::pin_project;
 
-use crate::authn::conceal;
 use crate::authz::Rule;
 use crate::gate::Gate;
 use crate::rejection::Rejection;
@@ -53,7 +52,7 @@ where
 
     fn call(self, request: Request, state: S) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        conceal(&mut parts.headers);
+        self.guard.gate.prepare(&mut parts);
         let admission = self.guard.gate.admit(&parts, &self.guard.rule);
         let request = Request::from_parts(parts, body);
         let target = Call { handler: self.handler, state, arguments: PhantomData };

@@ -24,6 +24,7 @@ pub struct GateBuilder {
     roles: Option<RoleModel>,
     map: AccessMapBuilder,
     tenant: TenantId,
+    explains: bool,
 }
 
 impl GateBuilder {
@@ -75,6 +76,19 @@ impl GateBuilder {
     #[must_use]
     pub fn with_tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = tenant;
+        self
+    }
+
+    /// Tells every client that is refused why: which rule refused, which roles it holds and which it would need, in member
+    /// `explanation` of the problem body, in `grpc-message`, or wherever a renderer of yours puts
+    /// [`Rejection::explanation`](crate::Rejection::explanation). It also tells a hidden refusal from a route that isn't
+    /// there.
+    ///
+    /// For development only: it shows strangers how the rights of everybody are arranged. Building says so in the log.
+    /// Operators have [`Authorizer::explain`].
+    #[must_use]
+    pub fn danger_explain_refusals(mut self) -> Self {
+        self.explains = true;
         self
     }
 
@@ -136,6 +150,12 @@ impl GateBuilder {
         let schemes = Schemes::new(schemes, self.tenant);
         let (challenge, bearer) = (schemes.challenge().clone(), schemes.bearer().cloned());
         let judge = Judge { authorizer, challenge, bearer };
+        if self.explains {
+            tracing::warn!(
+                "`danger_explain_refusals` is on: refusals tell clients which rules, roles and permissions there are; leave it \
+                 out in production"
+            );
+        }
         let unmapped = ArcSwap::default();
         Ok(Gate(Arc::new(Inner {
             schemes,
@@ -145,6 +165,7 @@ impl GateBuilder {
             accounts: self.accounts,
             routed: Mutex::default(),
             follower: Mutex::default(),
+            explains: self.explains,
         })))
     }
 }
@@ -157,6 +178,7 @@ impl fmt::Debug for GateBuilder {
             .field("roles", &self.roles)
             .field("map", &self.map)
             .field("tenant", &self.tenant)
+            .field("explains", &self.explains)
             .finish_non_exhaustive()
     }
 }

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use http::request::Parts;
 
 use super::Gate;
-use crate::authn::Authentication;
+use crate::authn::{Authentication, conceal};
 use crate::authz::{Lookup, Rule};
 use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{Admission, Asked, Identity, asked_for, whole_path};
+use crate::wire::{Admission, Asked, Explain, Identity, asked_for, whole_path};
 
 /// How many routes without a rule are reported, should somebody make up patterns.
 const MAX_REPORTED: usize = 10_000;
@@ -32,8 +32,21 @@ impl Gate {
                 if let Route::Matched(pattern) = route {
                     self.report_unmapped(pattern);
                 }
-                Err(Rejection::new(RejectionCode::NotFound))
+                let rejection = Rejection::new(RejectionCode::NotFound);
+                Err(if self.0.explains {
+                    rejection.danger_with_explanation("refused: there is no rule for this in the access map")
+                } else {
+                    rejection
+                })
             }
+        }
+    }
+
+    /// Makes a request ready to be decided about.
+    pub(crate) fn prepare(&self, parts: &mut Parts) {
+        conceal(&mut parts.headers);
+        if self.0.explains {
+            parts.extensions.insert(Explain);
         }
     }
 

@@ -8,7 +8,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Gate;
-use crate::authn::conceal;
 use crate::render::{Problem, Render};
 use crate::wire::{Admission, Decided, response_future};
 
@@ -63,7 +62,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        conceal(&mut parts.headers);
+        self.gate.prepare(&mut parts);
         let admission = match self.gate.rule_for(&parts) {
             Ok(rule) => self.gate.admit(&parts, rule),
             Err(rejection) => Admission::Ready(Err(rejection)),

@@ -109,6 +109,8 @@ struct Inner {
     unmapped: ArcSwap<HashSet<String>>,
     /// Keeps the roles as a file says.
     follower: Mutex<Option<follow::Follower>>,
+    /// Whether refusals tell the client why.
+    explains: bool,
 }
 
 impl Gate {

@@ -31,10 +31,11 @@ impl<ResBody: Default> Render<ResBody> for GrpcStatus {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(HeaderName::from_static("grpc-status"), status(rejection.code()).into());
         // Titles are plain ASCII without `%`, so they are their own percent-encoding.
-        headers.insert(
-            HeaderName::from_static("grpc-message"),
-            HeaderValue::from_static(rejection.code().detail()),
-        );
+        let title = HeaderValue::from_static(rejection.code().detail());
+        let explained =
+            rejection.explanation().map(|why| encoded(&format!("{}: {why}", rejection.code().detail())));
+        let message = explained.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(title);
+        headers.insert(HeaderName::from_static("grpc-message"), message);
         response
     }
 }
@@ -54,6 +55,16 @@ fn status(code: RejectionCode) -> u16 {
     }
 }
 
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            b'%' | ..b' ' | 0x7f.. => encoded += &format!("%{byte:02X}"),
+            _ => encoded.push(char::from(byte)),
+        }
+        encoded
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +80,9 @@ mod tests {
         }
         for (code, want) in [
             (RejectionCode::TokenExpired, 16),
+            (RejectionCode::ReauthenticationRequired, 16),
             (RejectionCode::Forbidden, 7),
+            (RejectionCode::InsufficientScope, 7),
             (RejectionCode::NotFound, 5),
             (RejectionCode::MethodNotAllowed, 12),
             (RejectionCode::RateLimited, 8),
@@ -78,5 +91,12 @@ mod tests {
         ] {
             assert_eq!(status(code), want, "{code}");
         }
+    }
+
+    #[test]
+    fn an_explanation_is_percent_encoded() {
+        let rejection = Rejection::new(RejectionCode::Forbidden).danger_with_explanation("100%\n\u{e4}");
+        let response: Response<()> = GrpcStatus.render(&rejection);
+        assert_eq!(response.headers()["grpc-message"], "This is not allowed: 100%25%0A%C3%A4");
     }
 }

@@ -10,8 +10,8 @@ use http::{HeaderValue, Response, StatusCode};
 use super::Render;
 use crate::rejection::{Rejection, RejectionCode};
 
-/// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, the stable `code`, and `reasons` where
-/// there are some.
+/// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, the stable `code`, `reasons` where
+/// there are some, and `explanation` if the gate was told to give one.
 ///
 /// A 401 always carries `WWW-Authenticate` (RFC 9110 section 15.5.2); `Retry-After` and `Allow` follow the rejection.
 /// Refusals are not cached.
@@ -47,22 +47,25 @@ impl<ResBody: From<Bytes>> Render<ResBody> for Problem {
 }
 
 fn body(rejection: &Rejection) -> Bytes {
-    if rejection.reasons().is_empty() {
+    if rejection.reasons().is_empty() && rejection.explanation().is_none() {
         let built = BODIES.iter().find_map(|(code, body)| (*code == rejection.code()).then(|| body.clone()));
         return built.unwrap_or_default();
     }
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut text = opening(rejection.code());
+    if let Some(explanation) = rejection.explanation() {
+        let _ = write!(text, ",\"explanation\":{}", quoted(explanation));
+    }
     for (index, reason) in rejection.reasons().iter().enumerate() {
         text.push_str(if index == 0 { ",\"reasons\":[" } else { "," });
         // Field and code are written in our source, but a quote there must not break the document.
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let _ = write!(text, "{{\"field\":{},\"code\":{}", quoted(reason.field), quoted(reason.code));
         if let Some(limit) = reason.limit {
             let _ = write!(text, ",\"limit\":{limit}");
         }
         text.push('}');
     }
-    text.push_str("]}");
+    text.push_str(if rejection.reasons().is_empty() { "}" } else { "]}" });
     text.into()
 }
 
@@ -126,6 +129,13 @@ mod tests {
             body["reasons"],
             json!([{"field": "password", "code": "too_short", "limit": 15}, {"field": "pass\"word", "code": "listed"}])
         );
+        let (_, body) = render(&rejection.danger_with_explanation("say \"why\"\n"));
+        assert_eq!(
+            (&body["explanation"], body["reasons"][0]["limit"].as_u64()),
+            (&json!("say \"why\"\n"), Some(15))
+        );
+        let explained = Rejection::new(RejectionCode::Forbidden).danger_with_explanation("because");
+        assert_eq!(render(&explained).1["explanation"], "because");
         let rejection = Rejection::new(RejectionCode::MethodNotAllowed)
             .with_allow("GET, HEAD")
             .with_retry_after(Duration::from_millis(1500))

@@ -11,7 +11,7 @@ pub(crate) use admission::{Admission, Identity};
 #[cfg(feature = "axum")]
 pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService, response_future};
-pub(crate) use judge::{Asked, Judge};
+pub(crate) use judge::{Asked, Explain, Judge};
 use path::matched_route;
 pub(crate) use path::{asked_for, whole_path};
 pub(crate) use refuse::refuse;

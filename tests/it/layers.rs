@@ -10,12 +10,12 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::authn::{AuthScheme, AuthenticateLayer, BearerScheme, Outcome};
-use portcullis::authz::policy::{Decision, Policy, PolicyOutcome};
+use portcullis::authz::policy::{Decision, Policy, PolicyOutcome, assurance, hidden, role};
 use portcullis::authz::{
     AccessMap, AccessMapBuilder, AccessRequest, AuthorizeLayer, Authorizer, Role, RoleModel, Rule,
 };
 use portcullis::gate::Gate;
-use portcullis::principal::{Principal, Verified};
+use portcullis::principal::{Assurance, Principal, Verified};
 use portcullis::rejection::{Rejection, RejectionCode};
 use portcullis::render::GrpcStatus;
 use portcullis::token::{TokenRefusal, VerifyAccessToken};
@@ -300,6 +300,8 @@ async fn any_body_and_any_rendering() {
         "/pkg.Greeter/Wipe",
         Rule::role("admin"),
     );
+    let map = map.add(Method::POST, "/pkg.Greeter/Secret", Rule::policy(hidden(role("admin"))));
+    let map = map.add(Method::POST, "/pkg.Greeter/Sure", Rule::policy(assurance(Assurance::Aal2)));
     let service =
         gate(map).await.layer().with_renderer(GrpcStatus).layer(tower::service_fn(
             async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())),
@@ -309,6 +311,11 @@ async fn any_body_and_any_rendering() {
         ("anonymous", Method::POST, "/pkg.Greeter/Hello", None, Some("16")),
         ("forged", Method::POST, "/pkg.Greeter/Hello", Some("Bearer forged"), Some("16")),
         ("forbidden", Method::POST, "/pkg.Greeter/Wipe", Some("Bearer user"), Some("7")),
+        ("hidden", Method::POST, "/pkg.Greeter/Secret", Some("Bearer user"), Some("5")),
+        ("hidden, nobody", Method::POST, "/pkg.Greeter/Secret", None, Some("16")),
+        ("sign in again", Method::POST, "/pkg.Greeter/Sure", Some("Bearer user"), Some("16")),
+        ("limited token", Method::POST, "/pkg.Greeter/Wipe", Some("Bearer scoped"), Some("7")),
+        ("another tenant's", Method::POST, "/pkg.Greeter/Hello", Some("Bearer elsewhere"), Some("5")),
         ("unmapped", Method::POST, "/pkg.Greeter/Hidden", Some("Bearer admin"), Some("5")),
         ("method", Method::GET, "/pkg.Greeter/Hello", Some("Bearer admin"), Some("12")),
         ("unsure", Method::POST, "/pkg.Greeter/Hello", Some("Bearer unsure"), Some("14")),

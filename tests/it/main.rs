@@ -16,6 +16,7 @@ mod attacks;
 mod authorizer;
 mod cedar;
 mod cost;
+mod explain;
 mod floors;
 mod gate;
 mod interop;

@@ -13,3 +13,5 @@ mod revocation;
 mod routing;
 mod tenants;
 mod unmapped;
+
+pub use layers::Log;
