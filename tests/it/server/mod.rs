@@ -13,6 +13,7 @@ mod load;
 mod ownership;
 mod process;
 mod roles_file;
+mod routing;
 mod secrecy;
 mod startup;
 mod wrong_input;
