@@ -2,7 +2,7 @@
 //!
 //! 1. [`Gate::router`](crate::gate::Gate::router) takes route, handler and rule together, so none can be forgotten.
 //!    [`finish`](GateRouter::finish) checks them all and closes the router into a [`GateService`], to which nothing can
-//!    be added.
+//!    be added. Whose rules stand in one table adds routes with [`mapped`](GateRouter::mapped) instead.
 //! 2. What it has no route for is 404; a route that has other methods is 405 with `Allow`; a handler that panics is 500.
 //!    All of them are problems (RFC 9457), as the refusals of the rules are.
 //! 3. A handler that takes a [`Principal`](crate::Principal) gets somebody who has proved who they are, or is 401; with

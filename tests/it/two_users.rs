@@ -152,7 +152,7 @@ async fn service(app: &App) -> GateService {
         )
         .route(Method::GET, "/pages/{*path}", async || "a page", Rule::public());
     let router = match app.defect {
-        Defect::IsOpen => router.route(Method::GET, "/shared/{id}", open, Rule::public()),
+        Defect::IsOpen => router.route(Method::GET, "/open/{id}", open, Rule::public()),
         Defect::HasANewRoute => router.route(Method::PATCH, "/tags/{tag}", async || "", rule()),
         _ => router,
     };
@@ -210,7 +210,7 @@ async fn it_catches_what_belongs_to_somebody_else() {
             &["GET /users/{user}/notes/{id}: `eve` is answered 200 OK at /users/eve/notes/"],
         ),
         (Defect::ChangesAList, &["POST /notes/{id}/touch: `eve` is answered 404 Not Found at /notes/"]),
-        (Defect::IsOpen, &["GET /shared/{id}: takes an id, but there is nothing to ask for"]),
+        (Defect::IsOpen, &["GET /open/{id}: takes an id, but there is nothing to ask for"]),
         (Defect::RefusesEverybody, &["POST /notes/{id}/touch: `ada` is answered 404 Not Found at"]),
         (Defect::HasANewRoute, &["PATCH /tags/{tag}: takes an id, but there is nothing to ask for"]),
     ] {

@@ -1,17 +1,19 @@
 //! What is one user's, asked for by the others.
 
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+mod ask;
 
-use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, StatusCode};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{ANONYMOUS, Cast, misused};
-use crate::authz::{AccessMap, Lookup};
+use self::ask::Asked;
+use super::{Cast, misused};
+use crate::authz::AccessMap;
 
 /// Asks for what belongs to one user as everybody else, on every route whose pattern has a parameter.
 ///
@@ -80,8 +82,6 @@ pub struct TwoUsers<'a> {
 
 type Create<'a> = Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = String> + 'a>> + 'a>;
 type Route = (Method, String);
-/// Path, status and body.
-type Sight = (String, StatusCode, Bytes);
 
 impl<'a> TwoUsers<'a> {
     /// The owner and the others, by their names in the [`Cast`]. One of the others has to be of the owner's tenant and one
@@ -232,156 +232,6 @@ impl<'a> TwoUsers<'a> {
         let named = self.actors.iter().find(|(route, _)| (&route.0, route.1.as_str()) == (method, pattern));
         named.map_or(&self.owner, |(_, name)| name)
     }
-}
-
-/// One route.
-struct Asked<'t, 'a, S> {
-    all: &'t TwoUsers<'a>,
-    service: &'t S,
-    map: &'t AccessMap,
-    cast: &'t Cast,
-    route: &'t Route,
-}
-
-impl<S> Asked<'_, '_, S> {
-    async fn by_everybody<B, R>(&self, create: &Create<'_>) -> Result<(), String>
-    where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: fmt::Debug,
-        B: From<Bytes>,
-        R: Body,
-    {
-        let (all, (method, pattern)) = (self.all, self.route);
-        let actor = all.actor(method, pattern);
-        let everybody = all.others.iter().map(String::as_str).chain([all.owner.as_str(), ANONYMOUS]);
-        for other in everybody.filter(|name| *name != actor) {
-            let path = self.create(create, &all.owner).await?;
-            let mut paths = vec![path.clone()];
-            if pattern.matches('{').count() > 1 && other != all.owner && self.is_neighbour(other) {
-                let own = self.create(create, other).await?;
-                paths.push(mixed(pattern, &path, &own));
-            }
-            for asked in paths {
-                let before = self.sights(&path).await?;
-                let (status, _) = self.ask(other, method, &asked).await?;
-                if !matches!(status.as_u16(), 401 | 403 | 404) {
-                    return Err(format!("`{other}` is answered {status} at {asked}, which is not theirs"));
-                }
-                let after = self.sights(&path).await?;
-                if let Some(((path, ..), _)) =
-                    before.iter().zip(&after).find(|(before, after)| before != after)
-                {
-                    return Err(format!(
-                        "`{other}` is answered {status} at {asked}, but changed what is seen at {path}"
-                    ));
-                }
-            }
-        }
-        let path = self.create(create, &all.owner).await?;
-        let (status, _) = self.ask(actor, method, &path).await?;
-        if status.as_u16() >= 400 {
-            return Err(format!(
-                "`{actor}` is answered {status} at {path} too, so the others' answers prove nothing: say `with_json`, \
-                 `with_actor`, or that it is `shared`"
-            ));
-        }
-        Ok(())
-    }
-
-    async fn create(&self, create: &Create<'_>, who: &str) -> Result<String, String> {
-        let path = create(who.to_owned()).await;
-        match self.map.pattern_of(&path) {
-            Some(found) if found == self.route.1 => Ok(path),
-            _ => Err(format!("`with_resource` made {path}, which is a path of another route or none")),
-        }
-    }
-
-    fn is_neighbour(&self, name: &str) -> bool {
-        let tenant = |name| self.cast.find(name).map(crate::principal::Principal::tenant);
-        tenant(name).is_some() && tenant(name) == tenant(&self.all.owner)
-    }
-
-    /// What the owner sees of it.
-    async fn sights<B, R>(&self, path: &str) -> Result<Vec<Sight>, String>
-    where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: fmt::Debug,
-        B: From<Bytes>,
-        R: Body,
-    {
-        let (mut pattern, mut here) = (self.route.1.as_str(), path);
-        let mut seen: Vec<_> =
-            self.all.watched.iter().map(|path| (self.all.owner.as_str(), path.as_str())).collect();
-        loop {
-            if matches!(self.map.lookup_pattern(&Method::GET, pattern), Lookup::Rule(_)) {
-                seen.push((self.all.actor(&Method::GET, pattern), here));
-                break;
-            }
-            match (pattern.rsplit_once('/'), here.rsplit_once('/')) {
-                (Some((above, _)), Some((path, _))) => (pattern, here) = (above, path),
-                _ => break,
-            }
-        }
-        if seen.is_empty() {
-            return Err("nothing shows whether it was changed: `watch` something".to_owned());
-        }
-        let mut sights = Vec::new();
-        for (who, path) in seen {
-            let (status, body) = self.ask(who, &Method::GET, path).await?;
-            if !status.is_success() {
-                return Err(format!("`{who}` is answered {status} at {path}, so a change would not be seen"));
-            }
-            sights.push((path.to_owned(), status, body));
-        }
-        Ok(sights)
-    }
-
-    async fn ask<B, R>(&self, who: &str, method: &Method, path: &str) -> Result<(StatusCode, Bytes), String>
-    where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: fmt::Debug,
-        B: From<Bytes>,
-        R: Body,
-    {
-        let mut request = Request::builder().method(method).uri(path);
-        let mut body = Bytes::new();
-        if let Some((_, kind, text)) =
-            self.all.bodies.iter().find(|(route, ..)| route == self.route && route.0 == *method)
-        {
-            request = request.header(CONTENT_TYPE, kind);
-            body = text.clone();
-        }
-        let request = request.body(B::from(body)).map_err(|cause| format!("{method} {path}: {cause}"))?;
-        let mut service = self.service.clone();
-        let failed = |cause: S::Error| format!("{method} {path} failed: {cause:?}");
-        poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
-        let response = service.call(self.cast.ask_as(who, request)).await.map_err(failed)?;
-        let (status, mut body, mut read) = (response.status(), pin!(response.into_body()), BytesMut::new());
-        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let frame = frame.map_err(|_| format!("the body of {method} {path} broke off"))?;
-            if let Ok(mut data) = frame.into_data() {
-                let rest = bytes::Buf::remaining(&data);
-                read.extend_from_slice(&bytes::Buf::copy_to_bytes(&mut data, rest));
-            }
-        }
-        Ok((status, read.freeze()))
-    }
-}
-
-/// The path of the other's resource, but with the last parameter of the owner's.
-fn mixed(pattern: &str, owners: &str, others: &str) -> String {
-    let last = pattern.split('/').filter(|segment| segment.contains('{')).count();
-    let mut parameters = 0;
-    let mut segments: Vec<&str> = Vec::new();
-    let (mut owners, mut others) = (owners.split('/'), others.split('/'));
-    for segment in pattern.split('/') {
-        let (theirs, own) = (owners.next().unwrap_or_default(), others.next().unwrap_or_default());
-        parameters += usize::from(segment.contains('{'));
-        segments.push(if parameters == last { theirs } else { own });
-    }
-    // A catch-all takes the rest.
-    segments.extend(owners);
-    segments.join("/")
 }
 
 impl fmt::Debug for TwoUsers<'_> {
