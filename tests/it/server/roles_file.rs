@@ -61,7 +61,7 @@ async fn a_changed_file_binds_without_a_restart() {
     is_logged("unknown field `grant`").await;
     assert_eq!(create().await, 201, "the roles before stay in force");
     write(&more.replace("admin", "boss"));
-    is_logged("role `admin`: is asked for but not defined").await;
+    is_logged("role `admin`: is named in the configuration").await;
     assert_eq!(create().await, 201, "the roles before stay in force");
 
     write(ROLES);

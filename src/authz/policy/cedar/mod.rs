@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use portcullis::authz::Rule;
-//! use portcullis::authz::policy::cedar::{CedarPolicies, Record, Resource, Value};
+//! use portcullis::authz::policy::cedar::{CedarPolicies, Resource};
 //! use portcullis::authz::policy::hidden;
 //! use portcullis::time::SystemClock;
 //! use portcullis::{Subject, TenantId};
@@ -22,7 +22,7 @@
 //!
 //! let id = |path: &str| path.rsplit_once('/')?.1.parse::<u64>().ok();
 //! let note = cedar.question("read").with_resource("Note", move |request| id(request.resource()), async |_: TenantId, _| {
-//!     Ok(Some(Resource::new(Record::new().with("owner", Value::User(Subject::parse("ada").unwrap())))))
+//!     Ok(Some(Resource::new().with("owner", Subject::parse("ada").unwrap())))
 //! });
 //! let rule = Rule::policy(hidden(note.policy()));
 //! assert_eq!(rule.to_string(), "cedar read of Note, else not found");
@@ -50,6 +50,9 @@
 //! | `context.now: datetime` | the time by the clock that was given |
 //! | `context.…` | what [`with_context`](CedarQuestion::with_context) adds |
 //!
+//! A path is told as it was sent, percent signs and all. A route that matches more than one path may decode it to what a
+//! policy calls otherwise, so permit what is meant rather than forbid what is not, or load the resource by its id.
+//!
 //! # What is decided
 //!
 //! | policies | answer |
@@ -62,6 +65,8 @@
 //! Cedar itself leaves out a policy that fails, so that a `forbid` over a sum that overflows would forbid nothing; here
 //! it lets nobody in. An anonymous principal is denied before Cedar is asked. A token with scopes gets no answer unless
 //! one of them is `*:*` or covers the permission given by [`with_permission`](CedarQuestion::with_permission).
+//!
+//! A decision costs some tens of microseconds, and more with more policies: no lock and no I/O but the loader's.
 //!
 //! # What is refused when it is read
 //!

@@ -151,11 +151,6 @@ fn a_question_has_to_fit_the_schema() {
             "declares `banned` of `User`",
         ),
         (
-            "under another name",
-            format!("type T = {{ banned?: Bool }}; {types} = T{reads} }};"),
-            "declares `banned` of `User`",
-        ),
-        (
             "in the context",
             format!("{types}{reads}, context: {{ ip?: ipaddr }} }};"),
             "declares `ip` of its context",
@@ -214,6 +209,14 @@ fn a_resource_and_a_permission_are_checked_too() {
         let checked = question.policy().validate(&RoleModel::default());
         assert_eq!(checked.as_ref().err().map(ConfigError::field), want, "{name}: {checked:?}");
     }
+    let users = "entity User; action read appliesTo { principal: User, resource: User };";
+    let of_users = read(PERMIT, users).unwrap().question("read").with_resource(
+        "User",
+        |_| Some(1_u8),
+        async |_, _| Ok(Some(Resource::default())),
+    );
+    let error = of_users.policy().validate(&RoleModel::default()).unwrap_err();
+    assert!(error.to_string().contains("has the type of who asks as its resource"), "{error}");
     // In the namespace of the action, and in Cedar's JSON form.
     let schema = r#"{"N": {"commonTypes": {"C": {"type": "Record", "attributes": {"now": {"type": "Extension", "name": "datetime"}}}, "D": {"type": "C"}},
         "entityTypes": {"User": {}, "Route": {}}, "actions": {"read": {"appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Route"], "context": {"type": "N::D"}}}}}}"#;
@@ -222,4 +225,11 @@ fn a_resource_and_a_permission_are_checked_too() {
         policies.policy(action).validate(&RoleModel::default()).unwrap();
     }
     assert!(policies.policy("Action::\"read\"").validate(&RoleModel::default()).is_err());
+    let banned = r#""Record", "attributes": {"banned": {"type": "Boolean", "required": false}}"#;
+    let named = schema.replace(r#""User": {}"#, r#""User": {"shape": {"type": "B"}}"#);
+    let named =
+        named.replace(r#""commonTypes": {"#, &format!(r#""commonTypes": {{"B": {{"type": {banned}}}, "#));
+    let policies = read("permit (principal is N::User, action, resource);", &named).unwrap();
+    let error = policies.policy("read").validate(&RoleModel::default()).unwrap_err();
+    assert!(error.to_string().contains("declares `banned` of `User`"), "{error}");
 }

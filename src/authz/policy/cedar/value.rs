@@ -81,10 +81,17 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// A resource with these attributes.
+    /// A resource of which nothing is known yet.
     #[must_use]
-    pub fn new(attributes: Record) -> Self {
-        Self { attributes, parents: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an attribute, or replaces the one of this name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.attributes = self.attributes.with(name, value);
+        self
     }
 
     /// Says that it lies in another entity of the tenant, so that `resource in Folder::"<tenant>/<id>"` holds. Name the
