@@ -10,7 +10,7 @@
 //! | from where | [`from_network`] |
 //! | together | [`all_of`], [`any_of`], [`not`] |
 //! | how a refusal looks | [`hidden`] |
-//! | as text | `cedar` (feature `cedar`) |
+//! | as text | [`cedar`] (feature `cedar`) |
 //! | anything else | [`policy_fn`], or a [`Policy`] of yours |
 //!
 //! A policy answers with [`Decision`]; what nobody allows is denied. Answers combine as in strong Kleene logic:

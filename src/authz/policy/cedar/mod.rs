@@ -1,7 +1,7 @@
 //! Policies as text, in the [Cedar] language (feature `cedar`).
 //!
 //! [`CedarPolicies`] reads policies and a schema, validates one against the other, and answers as a
-//! [`Policy`](super::Policy) that stands in rules and combinations like any other.
+//! [`Policy`] that stands in rules and combinations like any other.
 //!
 //! ```
 //! use portcullis::authz::Rule;
