@@ -139,6 +139,7 @@ pub mod id;
 pub mod network;
 pub mod principal;
 pub mod rejection;
+mod request_context;
 pub mod secret;
 pub mod time;
 
@@ -165,9 +166,10 @@ pub mod axum;
 pub mod backend;
 
 pub use error::{ConfigError, Error};
-pub use id::{Subject, TenantId};
+pub use id::{RequestId, Subject, TenantId};
 pub use principal::Principal;
 pub use rejection::Rejection;
+pub use request_context::RequestContext;
 
 /// The README's code is compiled as documentation is, so that it stays true.
 #[cfg(doctest)]

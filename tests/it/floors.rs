@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("secret", 0),
     ("id", 0),
     ("network", 0),
+    ("request_context", 0),
     ("principal", 0),
     ("rejection", 0),
     // Mechanisms.
