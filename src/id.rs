@@ -170,6 +170,13 @@ impl KeyId {
     }
 }
 
+impl RequestId {
+    /// The name of a request that has none.
+    pub(crate) fn unnamed() -> Self {
+        Self("unnamed".into())
+    }
+}
+
 impl Default for TenantId {
     /// The one tenant of an application without tenants: `default`.
     fn default() -> Self {

@@ -77,6 +77,8 @@
 //! | module | answers |
 //! |---|---|
 //! | [`gate`] | what happens to a request, from the first byte of its path to the handler |
+//! | [`context`] | which request this is, when it came, from which address and over which channel |
+//! | [`firewall`] | what is no well-formed request, and the one spelling of a path |
 //! | [`authn`] | who is asking: schemes, challenges, the bearer token |
 //! | [`principal`] | who that is: [`Principal`], roles, how and when they proved it |
 //! | [`authz`] | what they may do: permissions, roles, rules, policies |
@@ -137,6 +139,7 @@
 pub mod error;
 pub mod id;
 pub mod network;
+mod path;
 pub mod principal;
 pub mod rejection;
 mod request_context;
@@ -156,6 +159,8 @@ pub mod token;
 
 // Floor 3: wire and layers.
 pub mod authn;
+pub mod context;
+pub mod firewall;
 pub mod gate;
 pub mod render;
 mod wire;

@@ -1,4 +1,5 @@
-//! Where a request comes from: [`ClientAddress`], and [`Network`] to compare it with.
+//! Where a request comes from: [`ClientAddress`], [`Network`] to compare it with, and [`Connection`], by which a server says
+//! what it knows.
 //!
 //! An IPv4 address that IPv6 carries (`::ffff:192.0.2.1`, as a socket for both reports it) is the IPv4 address, on both
 //! sides of the comparison. `0.0.0.0/0` is every IPv4 address, `::/0` every IPv6 address, neither is both.
@@ -18,12 +19,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The address of the client of a request, as far as the service can know it: a request extension, by which an outer
-/// layer tells policies and others further in who is calling.
-///
-/// Nothing in this crate puts it there yet. Insert the address of the connection, or, behind proxies of yours, what the
-/// outermost of them saw; never a header that a client can write. What reads it and doesn't find it says that it doesn't
-/// know.
+/// The address of the client of a request, as far as the service can know it: that of the connection, or, behind proxies
+/// of yours, what the outermost of them saw. [`context`](crate::context) finds it out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientAddress(IpAddr);
 
@@ -63,6 +60,52 @@ impl fmt::Display for ClientAddress {
 impl fmt::Debug for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientAddress({})", self.0)
+    }
+}
+
+/// What a server knows of the connection a request came on. It puts one into the extensions of each request, so that
+/// [`context`](crate::context) finds it; axum does so itself with `into_make_service_with_connect_info::<SocketAddr>()`.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use http::Request;
+/// use portcullis::network::Connection;
+///
+/// // `(stream, peer) = listener.accept().await?`, then in the service of the connection:
+/// let peer: SocketAddr = "192.0.2.7:50000".parse().unwrap();
+/// let mut request = Request::new(());
+/// request.extensions_mut().insert(Connection::new(peer).with_tls(true));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    peer: SocketAddr,
+    tls: bool,
+}
+
+impl Connection {
+    /// From this address, not over TLS.
+    #[must_use]
+    pub fn new(peer: SocketAddr) -> Self {
+        Self { peer, tls: false }
+    }
+
+    /// Whether the server ended TLS on it.
+    #[must_use]
+    pub fn with_tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Who is on the other end: the client, or a proxy.
+    #[must_use]
+    pub fn peer(self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Whether the server ended TLS on it.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        self.tls
     }
 }
 
@@ -120,6 +163,11 @@ impl Network {
     #[must_use]
     pub fn contains(&self, client: ClientAddress) -> bool {
         client.0.is_ipv4() == self.address.is_ipv4() && masked(client.0, self.length) == self.address
+    }
+
+    /// Whether it is every address of its family.
+    pub(crate) fn is_everybody(&self) -> bool {
+        self.length == 0
     }
 }
 

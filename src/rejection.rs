@@ -106,14 +106,20 @@ codes! {
     LastHolder = 409, "last_holder", "Nobody else holds this role";
     /// The body is larger than accepted.
     BodyTooLarge = 413, "body_too_large", "The body is too large";
+    /// The URL is longer than accepted.
+    UriTooLong = 414, "uri_too_long", "The URL is too long";
     /// The body is of a type that is not accepted.
     UnsupportedMediaType = 415, "unsupported_media_type", "The body is of a type that is not accepted";
+    /// The request names a host that this service does not answer for.
+    Misdirected = 421, "misdirected_request", "The request is for another host";
     /// The request was read, but its content breaks a rule; the reasons say which.
     ValidationFailed = 422, "validation_failed", "Some fields are not acceptable";
     /// The password breaks the policy; the reasons say how.
     PasswordRejected = 422, "password_rejected", "The password is not acceptable";
     /// Too many requests.
     RateLimited = 429, "rate_limited", "Too many requests";
+    /// There are more headers, or longer ones, than accepted.
+    HeadersTooLarge = 431, "headers_too_large", "The headers are too large";
     /// A defect; the log knows more.
     Internal = 500, "internal_error", "Something went wrong";
     /// Something the service depends on is out of reach.

@@ -5,7 +5,7 @@ use crate::network::ClientAddress;
 use crate::time::Timestamp;
 
 /// What the outermost layer found out about a request, in its extensions, for everything further in: layers, policies,
-/// handlers, audit.
+/// handlers, audit. [`ContextLayer`](crate::context::ContextLayer) puts it there.
 ///
 /// ```
 /// use portcullis::network::ClientAddress;
@@ -24,13 +24,14 @@ pub struct RequestContext {
     received: Timestamp,
     client: Option<ClientAddress>,
     secure: bool,
+    trusted_proxy: bool,
 }
 
 impl RequestContext {
     /// A request from an unknown address over an unprotected channel.
     #[must_use]
     pub fn new(id: RequestId, received: Timestamp) -> Self {
-        Self { id, received, client: None, secure: false }
+        Self { id, received, client: None, secure: false, trusted_proxy: false }
     }
 
     /// Who is calling. Never a header that a client can write.
@@ -44,6 +45,13 @@ impl RequestContext {
     #[must_use]
     pub fn with_secure(mut self, secure: bool) -> Self {
         self.secure = secure;
+        self
+    }
+
+    /// Whether a trusted proxy handed it over, so that what only a proxy may say can be believed.
+    #[must_use]
+    pub fn with_trusted_proxy(mut self, trusted: bool) -> Self {
+        self.trusted_proxy = trusted;
         self
     }
 
@@ -69,5 +77,11 @@ impl RequestContext {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Whether a trusted proxy handed it over.
+    #[must_use]
+    pub fn is_from_trusted_proxy(&self) -> bool {
+        self.trusted_proxy
     }
 }

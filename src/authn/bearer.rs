@@ -9,6 +9,7 @@ use http::request::Parts;
 
 use super::{AuthScheme, Outcome};
 use crate::error::ConfigError;
+use crate::path::decode_leniently;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::token::{MAX_TOKEN_BYTES, TokenRefusal, VerifyAccessToken};
 
@@ -161,31 +162,8 @@ fn is_token68(bytes: &[u8]) -> bool {
 fn has_token_parameter(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        // Three bytes at most for each of the twelve.
-        name.len() <= 36 && decoded(name).eq_ignore_ascii_case(b"access_token")
+        decode_leniently(name).map(|byte| byte.to_ascii_lowercase()).eq(*b"access_token")
     })
-}
-
-fn decoded(name: &str) -> Vec<u8> {
-    let mut bytes = name.bytes();
-    let mut plain = Vec::new();
-    while let Some(byte) = bytes.next() {
-        let digit =
-            |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-        let escaped = match byte {
-            b'%' => {
-                let rest = bytes.clone();
-                let value = digit(bytes.next()).zip(digit(bytes.next())).map(|(high, low)| high * 16 + low);
-                if value.is_none() {
-                    bytes = rest;
-                }
-                value
-            }
-            _ => None,
-        };
-        plain.push(escaped.unwrap_or(byte));
-    }
-    plain
 }
 
 #[cfg(test)]

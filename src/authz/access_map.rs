@@ -8,6 +8,7 @@ use http::Method;
 
 use super::{RoleModel, Rule};
 use crate::error::ConfigError;
+use crate::path::is_canonical_path;
 
 /// Which rule stands before which route. What is not in the table is denied.
 ///
@@ -284,46 +285,6 @@ fn pattern_problem(pattern: &str) -> Option<&'static str> {
     }
     // A trailing slash is a path of its own; only inside is an empty segment ambiguous.
     (!is_canonical_path(pattern)).then_some("is not a canonical path")
-}
-
-/// Whether a path has one spelling: no dot segments, no empty segments but the last, nothing encoded that need not be
-/// (RFC 3986 section 6.2.2), escapes in upper case, and no encoded slash, backslash or control character.
-fn is_canonical_path(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else { return false };
-    let mut segments = rest.split('/').peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        if (segment.is_empty() && !last) || segment == "." || segment == ".." {
-            return false;
-        }
-    }
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
-                    return false;
-                };
-                let plain = high * 16 + low;
-                let unreserved = plain.is_ascii_alphanumeric() || b"-._~".contains(&plain);
-                if unreserved || plain.is_ascii_control() || plain == b'/' || plain == b'\\' {
-                    return false;
-                }
-            }
-            b'\\' => return false,
-            _ if byte.is_ascii_control() => return false,
-            _ => {}
-        }
-    }
-    true
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use crate::rejection::{Rejection, RejectionCode};
 ///
 /// | HTTP | gRPC |
 /// |---|---|
-/// | 400, 415, 422 | 3 `INVALID_ARGUMENT` |
+/// | 400, 415, 421, 422 | 3 `INVALID_ARGUMENT` |
 /// | 401 | 16 `UNAUTHENTICATED` |
 /// | 403 | 7 `PERMISSION_DENIED` |
 /// | 404 | 5 `NOT_FOUND` |
 /// | 405 | 12 `UNIMPLEMENTED` |
 /// | 408 | 4 `DEADLINE_EXCEEDED` |
 /// | 409 | 6 `ALREADY_EXISTS` |
-/// | 413, 429 | 8 `RESOURCE_EXHAUSTED` |
+/// | 413, 414, 429, 431 | 8 `RESOURCE_EXHAUSTED` |
 /// | 503 | 14 `UNAVAILABLE` |
 /// | other | 13 `INTERNAL` |
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,14 +42,14 @@ impl<ResBody: Default> Render<ResBody> for GrpcStatus {
 
 fn status(code: RejectionCode) -> u16 {
     match code.status() {
-        400 | 415 | 422 => 3,
+        400 | 415 | 421 | 422 => 3,
         401 => 16,
         403 => 7,
         404 => 5,
         405 => 12,
         408 => 4,
         409 => 6,
-        413 | 429 => 8,
+        413 | 414 | 429 | 431 => 8,
         503 => 14,
         _ => 13,
     }
@@ -85,7 +85,10 @@ mod tests {
             (RejectionCode::InsufficientScope, 7),
             (RejectionCode::NotFound, 5),
             (RejectionCode::MethodNotAllowed, 12),
+            (RejectionCode::UriTooLong, 8),
+            (RejectionCode::Misdirected, 3),
             (RejectionCode::RateLimited, 8),
+            (RejectionCode::HeadersTooLarge, 8),
             (RejectionCode::Unavailable, 14),
             (RejectionCode::Internal, 13),
         ] {

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("secret", 0),
     ("id", 0),
     ("network", 0),
+    ("path", 0),
     ("request_context", 0),
     ("principal", 0),
     ("rejection", 0),
@@ -46,6 +47,7 @@ const FLOORS: &[(&str, u8)] = &[
     // Wire and layers.
     ("wire", 3),
     ("render", 3),
+    ("context", 3),
     ("authn", 3),
     ("headers", 3),
     ("cors", 3),
@@ -95,6 +97,8 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("ConfigError", "error"),
     ("Subject", "id"),
     ("TenantId", "id"),
+    ("RequestId", "id"),
+    ("RequestContext", "request_context"),
     ("Principal", "principal"),
     ("Rejection", "rejection"),
     // What the conformance macro expands to; macros live at the root.

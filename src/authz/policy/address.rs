@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Decision, Policy, PolicyOutcome, SharedPolicy};
 use crate::authz::{AccessRequest, RoleModel};
 use crate::error::ConfigError;
-use crate::network::{ClientAddress, InvalidNetwork, Network};
+use crate::network::{InvalidNetwork, Network};
+use crate::request_context::RequestContext;
 
 /// Allows requests from these networks: `10.0.0.0/8`, `2001:db8::/32`, or one address, as [`Network::parse`] reads them.
 ///
-/// The address is the [`ClientAddress`] in the request's extensions, put there by an outer layer of yours. Where there is
-/// none - code that asks the [`Authorizer`](crate::authz::Authorizer) passes none - the policy abstains, and so does its
-/// negation; the log says so once. An address is where a request comes from, not who sends it: require it beside a
+/// The address is the one in the [`RequestContext`], which [`ContextLayer`](crate::context::ContextLayer) puts into the
+/// request's extensions. Where there is none - code that asks the [`Authorizer`](crate::authz::Authorizer) passes none -
+/// the policy abstains, and so does its negation; the log says so once. An address is where a request comes from, not who sends it: require it beside a
 /// permission, not instead of one.
 ///
 /// ```
@@ -51,20 +52,17 @@ impl FromNetwork {
         if networks.is_empty() {
             return Decision::Abstain;
         }
-        let Some(client) = request.context().get::<ClientAddress>() else {
+        let Some(client) = request.context().get::<RequestContext>().and_then(RequestContext::client) else {
             if !self.missed.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     policy = self.what,
-                    "no client address in the request: insert a `ClientAddress` outside the gate"
+                    "no client address in the request: put a `ContextLayer` outside, and have the server insert a \
+                     `network::Connection`, or axum its `ConnectInfo<SocketAddr>`"
                 );
             }
             return Decision::Abstain;
         };
-        if networks.iter().any(|network| network.contains(*client)) {
-            Decision::Allow
-        } else {
-            Decision::Deny
-        }
+        if networks.iter().any(|network| network.contains(client)) { Decision::Allow } else { Decision::Deny }
     }
 }
 
@@ -97,11 +95,15 @@ mod tests {
     use crate::authz::Refused;
     use crate::authz::policy::testing::{ada, nobody, verdict};
     use crate::authz::policy::{all_of, any_of, authenticated, not};
+    use crate::id::RequestId;
+    use crate::network::ClientAddress;
+    use crate::time::Timestamp;
 
     fn decide(policy: &SharedPolicy, address: Option<&str>) -> Decision {
         let (ada, model, mut extensions) = (ada(), RoleModel::default(), Extensions::new());
         if let Some(address) = address {
-            extensions.insert(ClientAddress::new(address.parse().unwrap()));
+            let context = RequestContext::new(RequestId::mint().unwrap(), Timestamp::UNIX_EPOCH);
+            extensions.insert(context.with_client(ClientAddress::new(address.parse().unwrap())));
         }
         let request = AccessRequest::new(&ada, &model, "GET", "/").with_context(&extensions);
         match policy.decide(&request) {

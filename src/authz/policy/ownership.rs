@@ -9,6 +9,7 @@ use crate::authz::permission::{Permission, scope_covers};
 use crate::authz::{AccessRequest, RoleModel};
 use crate::error::{ConfigError, Error};
 use crate::id::{Subject, TenantId};
+use crate::path::decode;
 
 /// Allows whom the resource belongs to, and whoever holds the permission.
 ///
@@ -103,16 +104,7 @@ where
 /// text.
 pub(super) fn last_segment(path: &str) -> Option<String> {
     let (_, segment) = path.rsplit_once('/')?;
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(if byte == b'%' { hex(bytes.next()?)? * 16 + hex(bytes.next()?)? } else { byte });
-    }
-    String::from_utf8(decoded).ok().filter(|segment| !segment.is_empty())
-}
-
-fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    String::from_utf8(decode(segment)?).ok().filter(|segment| !segment.is_empty())
 }
 
 #[cfg(test)]

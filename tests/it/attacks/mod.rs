@@ -2,12 +2,15 @@
 
 mod administration;
 mod enumeration;
+mod firewall;
+mod forged;
 mod hang_up;
 mod jwt;
 mod layers;
 mod outage;
 mod passwords;
 mod patterns;
+mod raw_http;
 mod refresh;
 mod revocation;
 mod routing;

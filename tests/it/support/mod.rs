@@ -15,6 +15,7 @@ use portcullis::store::{MemoryStore, TokenStore, User, UserStore};
 use portcullis::time::ManualClock;
 use portcullis::token::{AccessTokens, Tokens};
 use secrecy::SecretString;
+use tracing_subscriber::filter::LevelFilter;
 
 pub const ISSUER: &str = "https://id.example";
 pub const AUDIENCE: &str = "https://api.example";
@@ -128,17 +129,22 @@ pub fn secret(text: &str) -> SecretString {
     text.to_owned().into()
 }
 
-/// What this thread logs, from `WARN` up.
+/// What this thread logs.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Listens until the guard is dropped.
     pub fn listen() -> (Self, impl Drop) {
+        Self::listen_from(LevelFilter::WARN)
+    }
+
+    /// Listens to this level and what is more important.
+    pub fn listen_from(level: LevelFilter) -> (Self, impl Drop) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
