@@ -90,7 +90,9 @@
 //! | [`store`], [`backend`] | the storage ports, the suite that checks an implementation, and stores over databases |
 //! | [`audit`] | what happened, for the operator |
 //! | [`axum`] | the adapter: routes with their rules, extractors, ready-made endpoints |
-//! | [`error`], [`id`], [`network`], [`secret`], [`time`] | the words the others are written in |
+//! | [`cors`], [`csrf`] | which other sites may call, and read the answer |
+//! | [`validate`] | how large, how slow and of which type a body may be |
+//! | [`error`], [`id`], [`network`], [`origin`], [`secret`], [`time`] | the words the others are written in |
 //!
 //! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`gate`]) need tower
 //! and nothing else. Futures that wait need a tokio runtime.
@@ -117,8 +119,8 @@
 //!
 //! - limit how often an address or an account may try: sign-in is bounded in memory and CPU, not in number. Put a limit
 //!   in front;
-//! - set security headers, answer CORS preflights, check origins, rewrite paths, or bound bodies other than
-//!   [`axum::StrictJson`]'s;
+//! - set security headers or rewrite paths. [`cors`], [`csrf`] and [`validate`] are layers of their own, which the gate
+//!   doesn't put in front of itself yet;
 //! - know sessions in cookies, and so no CSRF protection, which bearer tokens don't need;
 //! - know second factors, passkeys, API keys, password reset and mailed links, or other identity providers;
 //! - encrypt fields of yours at rest: [`crypto::seal`] is a tool for it, not a service with key rotation;
@@ -139,6 +141,7 @@
 pub mod error;
 pub mod id;
 pub mod network;
+pub mod origin;
 mod path;
 pub mod principal;
 pub mod rejection;
@@ -160,9 +163,12 @@ pub mod token;
 // Floor 3: wire and layers.
 pub mod authn;
 pub mod context;
+pub mod cors;
+pub mod csrf;
 pub mod firewall;
 pub mod gate;
 pub mod render;
+pub mod validate;
 mod wire;
 
 // Floor 4: adapters.

@@ -6,9 +6,9 @@
 //!
 //! | status | says | codes |
 //! |---|---|---|
-//! | 400, 413, 415 | the request could not be read | `malformed_request`, `body_too_large`, `unsupported_media_type` |
+//! | 400, 408, 413, 415 | the request could not be read | `malformed_request`, `request_timeout`, `body_too_large`, `unsupported_media_type` |
 //! | 401 | who are you? | `unauthenticated`, `token_expired`, `token_stale` (refresh), `reauthentication_required`, .. |
-//! | 403 | you may not | `forbidden`, `insufficient_scope` |
+//! | 403 | you may not | `forbidden`, `insufficient_scope`, `cross_origin` |
 //! | 404, 405 | nothing here that you may know of | `not_found`, `method_not_allowed` |
 //! | 409, 422 | change something and try again | `username_taken`, `last_holder`, `password_rejected`, `validation_failed`, .. |
 //! | 503 | try the same again later | `unavailable`, `overloaded` |
@@ -90,6 +90,8 @@ codes! {
     Forbidden = 403, "forbidden", "This is not allowed";
     /// The token's scopes do not cover this.
     InsufficientScope = 403, "insufficient_scope", "The access token does not cover this";
+    /// A browser sent it on behalf of another site, which this service doesn't trust.
+    CrossOrigin = 403, "cross_origin", "Requests from other sites are not accepted here";
     /// Nothing here, or nothing the client may know of.
     NotFound = 404, "not_found", "There is nothing here";
     /// The path exists, with other methods.

@@ -5,16 +5,11 @@ use std::pin::Pin;
 
 use ::axum::body::Body;
 use ::axum::extract::{FromRequest, Request};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 use crate::rejection::{Rejection, RejectionCode};
-
-/// Largest body in bytes.
-const MAX_BODY: usize = 64 * 1024;
+use crate::validate::{BodyError, JsonLimits};
 
 /// A JSON body of at most 64 KiB, read as strictly as its type allows: derive it with
 /// `#[serde(deny_unknown_fields)]`. A refusal never repeats any of the body.
@@ -24,7 +19,11 @@ const MAX_BODY: usize = 64 * 1024;
 /// | `Content-Type` missing, repeated or not `application/json` | 415 |
 /// | larger than 64 KiB, declared or not | 413 |
 /// | not JSON | 400 |
-/// | fields missing, unknown, repeated or of another type | 422 |
+/// | deeper than 32, more than 10 000 elements, or a name twice, wherever | 422 |
+/// | fields missing, unknown, or of another type | 422 |
+/// | over a limit of a [`BodyGuard`](crate::validate::BodyGuard) further out | 413 or 408, from there |
+///
+/// A route that needs other limits has [`JsonLimits`] in the request's extensions, by axum's `Extension` layer.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictJson<T>(pub T);
 
@@ -32,37 +31,27 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
-        if !is_json(request.headers()) {
+        let limits = request.extensions().get::<JsonLimits>().copied().unwrap_or_default();
+        if !limits.accept(request.headers()) {
             return Err(Rejection::new(RejectionCode::UnsupportedMediaType));
         }
-        let body = collect(request.into_body()).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|cause| {
-            Rejection::new(match cause.classify() {
-                Category::Data => RejectionCode::ValidationFailed,
-                _ => RejectionCode::Malformed,
-            })
-        })
+        let body = collect(request.into_body(), limits.max_bytes()).await?;
+        limits.read(&body).map(Self)
     }
 }
 
-/// Exactly one `Content-Type`; parameters such as `charset` change nothing, JSON is UTF-8 (RFC 8259 section 11).
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
-}
-
-pub(super) async fn collect(mut body: Body) -> Result<Vec<u8>, Rejection> {
+pub(super) async fn collect(mut body: Body, max_bytes: usize) -> Result<Vec<u8>, Rejection> {
     let too_large = || Rejection::new(RejectionCode::BodyTooLarge);
-    if body.size_hint().lower() > MAX_BODY as u64 {
+    if body.size_hint().lower() > max_bytes as u64 {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|_| Rejection::new(RejectionCode::Malformed))?;
+        let frame = frame.map_err(|cause| {
+            BodyError::rejection_in(&cause).unwrap_or(Rejection::new(RejectionCode::Malformed))
+        })?;
         if let Ok(data) = frame.into_data() {
-            if bytes.len().saturating_add(data.len()) > MAX_BODY {
+            if bytes.len().saturating_add(data.len()) > max_bytes {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&data);
@@ -74,9 +63,12 @@ pub(super) async fn collect(mut body: Body) -> Result<Vec<u8>, Rejection> {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use http::header::CONTENT_TYPE;
     use serde::Deserialize;
 
     use super::*;
+
+    const MAX_BODY: usize = 64 * 1024;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -130,6 +122,23 @@ mod tests {
                 };
                 assert_eq!(status, want, "{name}, chunked: {chunked}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_come_from_the_extensions() {
+        let limits = JsonLimits::new().with_max_bytes(14).allow_json_suffix();
+        for (name, limits, content_type, body, want) in [
+            ("its own", Some(limits), "application/note+json", "{\"text\":\"a\"}", 200),
+            ("larger", Some(limits), "application/json", "{\"text\":\"abcd\"}", 413),
+            ("the usual", None, "application/note+json", "{\"text\":\"a\"}", 415),
+        ] {
+            let mut request = Request::post("/").header(CONTENT_TYPE, content_type);
+            if let Some(limits) = limits {
+                request = request.extension(limits);
+            }
+            let read = StrictJson::<Note>::from_request(request.body(Body::from(body)).unwrap(), &()).await;
+            assert_eq!(read.map_or_else(|refused| refused.status(), |_| 200), want, "{name}");
         }
     }
 

@@ -5,6 +5,7 @@ mod future;
 mod judge;
 mod path;
 mod refuse;
+mod vary;
 
 use admission::AdmissionFuture;
 pub(crate) use admission::{Admission, Identity};
@@ -16,3 +17,4 @@ use path::matched_route;
 pub(crate) use path::{asked_for, whole_path};
 pub(crate) use refuse::refuse;
 use refuse::refused;
+pub(crate) use vary::add_vary;

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("id", 0),
     ("network", 0),
     ("path", 0),
+    ("origin", 0),
     ("request_context", 0),
     ("principal", 0),
     ("rejection", 0),

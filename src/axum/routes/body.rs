@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::axum::StrictJson;
 use crate::axum::json::collect;
 use crate::rejection::{Reason, Rejection, RejectionCode};
+use crate::validate::JsonLimits;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +100,7 @@ impl<S: Send + Sync> FromRequest<S> for LoginBody {
         }
         // The same limit as for JSON, and the same codes.
         let (parts, body) = request.into_parts();
-        let request = Request::from_parts(parts, collect(body).await?.into());
+        let request = Request::from_parts(parts, collect(body, JsonLimits::new().max_bytes()).await?.into());
         let form = Form::<LoginForm>::from_request(request, state).await;
         let Form(form) = form.map_err(|refused| match refused {
             FormRejection::InvalidFormContentType(_) => RejectionCode::UnsupportedMediaType,

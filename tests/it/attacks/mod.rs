@@ -1,12 +1,16 @@
 //! One named test for each known class of attack.
 
 mod administration;
+mod bodies;
+mod cors;
+mod csrf;
 mod enumeration;
 mod firewall;
 mod forged;
 mod hang_up;
 mod jwt;
 mod layers;
+mod origins;
 mod outage;
 mod passwords;
 mod patterns;
