@@ -177,3 +177,7 @@ impl Class {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

@@ -16,8 +16,10 @@
 //! of the rule, and so have the response's extensions. Each rule can be relaxed by a method of [`FirewallBuilder`], but those
 //! without which nothing can be told: a malformed escape in the path, a target that is no path, a host that is no host.
 //!
-//! **It wraps the finished router.** Under axum's `Router::layer` a layer runs after the router has matched, which is too
-//! late. `OPTIONS *` passes, for whoever answers it. A path that needs no rewriting costs no allocation.
+//! **It wraps the finished router**, and stands inside [`ContextLayer`](crate::context::ContextLayer), which reads what is
+//! taken out here. Under axum's `Router::layer` a layer runs after the router has matched, which is too late: rewriting
+//! changes nothing of that any more, and what would take segments out is refused there whatever is allowed. `OPTIONS *`
+//! passes, for whoever answers it. A path that needs no rewriting costs no allocation.
 //!
 //! **What a server does before.** hyper answers 400 by itself to control characters and spaces in names and targets, to
 //! folded headers and to differing `Content-Length`s; merges equal ones; drops `Content-Length` beside `Transfer-Encoding`
@@ -72,6 +74,7 @@ use rule::Relaxed;
 
 use crate::rejection::{Rejection, RejectionCode};
 use crate::request_context::RequestContext;
+use crate::wire::is_routed;
 
 pub use builder::FirewallBuilder;
 pub use layer::{FirewallLayer, Firewalled, ResponseFuture};
@@ -155,7 +158,13 @@ impl Firewall {
             }
             query::check(query, self.relaxed, &self.single_parameters)?;
         }
-        path::canonical(path, self.relaxed)
+        // A router that has matched the one path must not be followed by whatever reads the other.
+        let relaxed = if is_routed(parts) {
+            self.relaxed.without(FirewallRule::EmptySegment).without(FirewallRule::DotSegment)
+        } else {
+            self.relaxed
+        };
+        path::canonical(path, relaxed)
     }
 }
 

@@ -109,6 +109,10 @@ impl Relaxed {
         Self(self.0 | (1 << rule as u32))
     }
 
+    pub(super) const fn without(self, rule: FirewallRule) -> Self {
+        Self(self.0 & !(1 << rule as u32))
+    }
+
     /// An error unless the rule was relaxed.
     pub(super) const fn refuse(self, rule: FirewallRule) -> Result<(), FirewallRule> {
         if self.0 & (1 << rule as u32) == 0 { Err(rule) } else { Ok(()) }

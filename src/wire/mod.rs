@@ -14,7 +14,7 @@ pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService, response_future};
 pub(crate) use judge::{Asked, Explain, Judge};
 use path::matched_route;
-pub(crate) use path::{asked_for, whole_path};
+pub(crate) use path::{asked_for, is_routed, whole_path};
 pub(crate) use refuse::refuse;
 use refuse::refused;
 pub(crate) use vary::add_vary;

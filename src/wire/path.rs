@@ -22,6 +22,11 @@ pub(crate) fn asked_for<'a>(parts: &'a Parts, rule: &Rule) -> &'a str {
     path.unwrap_or(parts.uri.path())
 }
 
+/// Whether a router has matched the request already, so that it is too late to change what it matches.
+pub(crate) fn is_routed(parts: &Parts) -> bool {
+    original_path(parts).is_some() || matched_route(&parts.extensions).is_some()
+}
+
 #[cfg(feature = "axum")]
 fn original_path(parts: &Parts) -> Option<&str> {
     parts.extensions.get::<::axum::extract::OriginalUri>().map(|original| original.0.path())

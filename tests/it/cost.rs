@@ -6,7 +6,10 @@ use std::task::{Context, Poll};
 
 use http::{Method, Request, Response, StatusCode};
 use portcullis::authz::{AccessMap, AuthorizeLayer, Authorizer, Role, RoleModel, Rule};
+use portcullis::context::ContextLayer;
+use portcullis::firewall::{Firewall, FirewallLayer};
 use portcullis::gate::Gate;
+use portcullis::network::Connection;
 use portcullis::principal::{Principal, Verified};
 use portcullis::token::{TokenRefusal, VerifyAccessToken};
 use portcullis::{Subject, TenantId};
@@ -99,7 +102,8 @@ where
     counted.count_total
 }
 
-/// A request that is let in waits for nothing and is charged at most four allocations; a single layer costs none.
+/// A request that is let in waits for nothing and is charged at most four allocations; a single layer costs none. The
+/// context, which has a name to make and to tell, costs five.
 #[tokio::test]
 async fn letting_a_request_in_allocates_next_to_nothing() {
     let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
@@ -129,4 +133,23 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
     assert!(whole <= 4, "gate.layer(): {whole}");
     let both = allocations(gate.layer().layer(require.layer(Free)), request());
     assert_eq!(both, whole, "gate.require() behind gate.layer()");
+
+    let firewall = FirewallLayer::new(Firewall::builder().add_host("api.example").build().unwrap());
+    let for_host = || {
+        let mut request = request();
+        request.headers_mut().insert("host", http::HeaderValue::from_static("api.example"));
+        request
+    };
+    assert_eq!(allocations(firewall.layer(Free), for_host()), 0, "FirewallLayer");
+    // The name of the request and its copy for the response, a box among the extensions, the headers of the response.
+    let context = ContextLayer::default();
+    let from_somewhere = || {
+        let mut request = for_host();
+        request.extensions_mut().insert(Connection::new("192.0.2.7:4711".parse().unwrap()));
+        request
+    };
+    let alone = allocations(context.layer(Free), from_somewhere());
+    assert!(alone <= 5, "ContextLayer: {alone}");
+    let all = allocations(context.layer(firewall.layer(gate.layer().layer(Free))), from_somewhere());
+    assert!(all <= alone + 2, "all three: {all}");
 }

@@ -267,3 +267,23 @@ async fn the_asterisk_is_no_path() {
     }
     assert!(trace.take().is_empty());
 }
+
+/// In the wrong place, behind the router, nothing is served as what it isn't: the router has matched `/public/{*rest}`, and
+/// taking segments out now would show policies and handlers another path.
+#[tokio::test]
+async fn behind_the_router_no_segment_is_taken_out() {
+    let app = axum::Router::new()
+        .route("/public/{*rest}", axum::routing::get(async |uri: Uri| uri.to_string()))
+        .fallback(async |uri: Uri| uri.to_string())
+        .layer(FirewallLayer::new(relaxed()));
+    for (path, status) in [
+        ("/public/a", 200),
+        ("/public/../admin", 400),
+        ("/public/%2e%2e/admin", 400),
+        ("/public//admin", 400),
+        ("/x/../admin", 400),
+    ] {
+        let answer = crate::layers::send(&app, crate::layers::get::<Body>(path, &[])).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
