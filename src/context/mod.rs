@@ -2,7 +2,7 @@
 //! a secure channel.
 //!
 //! [`Resolver`] finds it out once, at the outermost place; everything further in reads the one
-//! [`RequestContext`](crate::RequestContext) in the request's extensions:
+//! [`RequestContext`] in the request's extensions:
 //!
 //! 1. **Peer.** The [`Connection`] that the server put into the request's extensions, or axum's `ConnectInfo<SocketAddr>`.
 //!    With neither the address is unknown, which the log says once; what needs it then denies.

@@ -6,6 +6,8 @@ use http::{HeaderValue, Request, Uri};
 use super::*;
 
 type Opened = fn(FirewallBuilder) -> FirewallBuilder;
+/// Method, target, headers.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 pub(super) fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(uri);
@@ -30,7 +32,7 @@ fn every_rule_refuses_until_it_is_relaxed() {
     let long = [("x-a", &*long_value)];
     let many: Vec<_> = (0..101).map(|_| ("x-many", "a")).collect();
     let get = |uri: &'static str| ("GET", uri, &[][..]);
-    let rows: Vec<(FirewallRule, (&str, &str, &[(&str, &str)]), Option<Opened>)> = vec![
+    let rows: Vec<(FirewallRule, Asked<'_>, Option<Opened>)> = vec![
         (HeaderCount, ("GET", "/", &many), Some(|b| b.with_max_headers(at_most(101)))),
         (HeaderLength, ("GET", "/", &long), Some(|b| b.with_max_header_bytes(at_most(20_000)))),
         (

@@ -133,8 +133,9 @@ fn a_handler_sees_what_was_asked_about() {
 
 /// One way to write a byte of a path, and what may be put in front of a slash without changing where it leads.
 fn spellings(path: &'static str) -> impl Strategy<Value = String> {
-    let detours = ["", "", "", "/", "/.", "/%2e", "/x/..", "/x/%2E.", "/;", "/;a=b", "/%2f", "/\\"];
-    let one = (0..4_u8, proptest::sample::select(detours.to_vec()));
+    let detours = ["/", "/.", "/%2e", "/x/..", "/x/%2E.", "/;", "/;a=b", "/%2f", "/\\"];
+    let detour = prop_oneof![Just(""), proptest::sample::select(detours.to_vec())];
+    let one = (0..4_u8, detour);
     proptest::collection::vec(one, path.len()).prop_map(move |how| {
         let mut spelled = String::new();
         for (byte, (how, detour)) in path.bytes().zip(how) {
@@ -185,7 +186,7 @@ fn every_spelling_of_a_path_has_one_key() {
                 Ok(())
             })
             .unwrap();
-        assert!(keys.get() > 50, "{name}: {}", keys.get());
+        assert!(keys.get() > 50, "{name}: only {} got through", keys.get());
     }
 }
 
