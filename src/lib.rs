@@ -82,6 +82,7 @@
 //! | [`authn`] | who is asking: schemes, challenges, the bearer token |
 //! | [`principal`] | who that is: [`Principal`], roles, how and when they proved it |
 //! | [`authz`] | what they may do: permissions, roles, rules, policies |
+//! | [`rate_limit`] | how often they may ask: quotas, keys, tiers, counted here or in a shared store |
 //! | [`rejection`], [`render`] | what a client is told, and in which form |
 //! | [`account`] | registering, signing in, changing and ending accounts |
 //! | [`token`] | access tokens, refresh families, revocation |
@@ -94,7 +95,7 @@
 //! | [`validate`] | how large, how slow and of which type a body may be |
 //! | [`error`], [`id`], [`network`], [`origin`], [`secret`], [`time`] | the words the others are written in |
 //!
-//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`gate`]) need tower
+//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`rate_limit`], [`gate`]) need tower
 //! and nothing else. Futures that wait need a tokio runtime.
 //!
 //! # Features
@@ -154,6 +155,7 @@ pub mod audit;
 pub mod authz;
 pub mod crypto;
 pub mod password;
+pub mod rate_limit;
 pub mod store;
 
 // Floor 2: services.

@@ -1,4 +1,4 @@
-//! Storage ports: [`UserStore`] and [`TokenStore`], to be implemented over the application's own database.
+//! Storage ports: [`UserStore`], [`TokenStore`] and [`RateStore`], to be implemented over the application's own database.
 //!
 //! The traits are few and object-safe, and every step that a rule needs to be atomic is one method; there is never a
 //! `get` followed by a `set`. Every key carries the tenant. Time is always the caller's `now`, never the database's
@@ -10,6 +10,8 @@
 //! | [`UserStore::replace`] | compares the revision and swaps the record | one gets `Replaced`, the other `Conflict` |
 //! | [`TokenStore::consume`] | spends a token and stores its successor | one gets `First` |
 //! | [`TokenStore::revoke`] | raises floors and appends to the feed | both count |
+//! | [`RateStore::take`] | takes from a quota, or nothing | both count, and no more pass than the quota says |
+//! | [`RateStore::strike`] | counts a failure, unless blocked | both count |
 //!
 //! A caller sees an outcome for everything that is expected - a duplicate, a conflict, a token that was spent - and an
 //! [`Error`](crate::Error) for nothing but an outage or a defect; clients see 503 or 500 then. Nothing is deleted on its
@@ -34,6 +36,7 @@
 
 mod encode;
 mod memory;
+mod rate;
 mod revocation;
 mod rules;
 mod token;
@@ -48,9 +51,11 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::id::{Subject, TenantId, TokenId};
+use crate::rate_limit::{Backoff, Quota, Strikes, Taken};
 use crate::time::Timestamp;
 
 pub use memory::MemoryStore;
+pub use rate::CounterKey;
 pub use revocation::{Cursor, Feed, Kinds, Revocation, RevocationTarget};
 pub use token::{
     Attempt, Consume, Consumption, Succession, Successor, TokenInsertion, TokenKind, TokenRecord,
@@ -173,5 +178,38 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Forgets what can have no effect any more: families whose every record is past its absolute expiry, sealed
     /// successors past their grace, feed entries past [`keep_until`](Revocation::keep_until). Floors stay. Returns how
     /// many records went.
+    async fn purge(&self, now: Timestamp) -> Result<u64>;
+}
+
+/// Counters that instances share: how much of a quota was taken, and failures in a row. Each step is one round trip.
+///
+/// The rules are [`Quota::take`], [`Quota::give_back`] and [`Backoff::strike`]: a store reads its row, asks the rule, and
+/// writes what it answers, all in one step. A row says nothing any more once it is past, and can be deleted then.
+///
+/// # Errors
+///
+/// As for [`UserStore`].
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    note = "implement `portcullis::store::RateStore` for `{Self}`, or use `MemoryStore`"
+)]
+pub trait RateStore: Send + Sync + 'static {
+    /// Takes `cost` from the key's quota, or nothing.
+    ///
+    /// Of racing callers no more pass than the quota says, and as many.
+    async fn take(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken>;
+
+    /// Puts back what was taken at `now` and turned out not to count. Never more than is missing.
+    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<()>;
+
+    /// Counts a failure before it is known to be one, unless the key is blocked; a success [clears](Self::clear) it.
+    ///
+    /// Racing callers count one after the other, and none that comes after the one that blocks is let through.
+    async fn strike(&self, key: &CounterKey, backoff: &Backoff, now: Timestamp) -> Result<Strikes>;
+
+    /// Forgets what the key took and its failures.
+    async fn clear(&self, key: &CounterKey) -> Result<()>;
+
+    /// Deletes what says nothing any more. Returns how many rows went.
     async fn purge(&self, now: Timestamp) -> Result<u64>;
 }

@@ -34,6 +34,11 @@ const FLOORS: &[(&str, u8)] = &[
     ("authz::Explanation", 2),
     ("authz::role_file", 2),
     ("authz::RoleFile", 2),
+    ("rate_limit::decision", 2),
+    ("rate_limit::limit", 2),
+    ("rate_limit::RateLimit", 2),
+    ("rate_limit::builder", 2),
+    ("rate_limit::RateLimitBuilder", 2),
     ("password::queue", 2),
     ("password::Passwords", 2),
     ("password::QueueStats", 2),
@@ -72,6 +77,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("store", "crypto"),
     ("store", "password"),
     ("store", "authz"),
+    ("store", "rate_limit"),
     ("audit", "crypto"),
     // A sink that fails on demand, among the stores that do.
     ("store::fault", "audit"),
@@ -104,6 +110,7 @@ const ROOT_NAMES: &[(&str, &str)] = &[
     ("Rejection", "rejection"),
     // What the conformance macro expands to; macros live at the root.
     ("__store_conformance", "store"),
+    ("__rate_store_conformance", "store"),
 ];
 
 const MAX_LINES: usize = 500;

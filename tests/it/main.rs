@@ -24,6 +24,7 @@ mod layers;
 mod network;
 mod ownership;
 mod password_interop;
+mod rate_limit;
 mod role_file;
 mod role_model;
 mod routes;

@@ -37,6 +37,9 @@
 //! and reuse, floors and feed, tenants apart in every operation, no resurrection, hostile strings found literally (ASVS
 //! 1.2.4), and everything answered still true after the store was opened again. Time is the suite's own; nothing sleeps.
 //!
+//! A [`RateStore`](crate::store::RateStore) has a suite of its own, with a [`RateHarness`] and the macro
+//! `rate_store_conformance`.
+//!
 //! The race checks find what breaks under the load they make. They are no proof: the step must be atomic by construction.
 
 #![allow(
@@ -50,6 +53,7 @@ mod consume;
 mod fixtures;
 mod hostile;
 mod races;
+mod rates;
 mod records;
 mod reopen;
 mod revocation;
@@ -62,6 +66,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::store::{TokenStore, UserStore};
+
+pub use rates::{RATE_CHECKS, RateHarness, check_rates};
 
 /// A store under test, empty when made. Dropped when its check has ended.
 #[diagnostic::on_unimplemented(

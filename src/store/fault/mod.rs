@@ -1,6 +1,6 @@
 //! Stores that fail on demand: for proving that an outage in the middle of a flow ends in a refusal, never in a pass.
 //!
-//! [`FaultyStore`] and [`FaultySink`] pass every call on, unless their [`Faults`] say otherwise. One handle can stand
+//! [`FaultyStore`], [`FaultyRateStore`] and [`FaultySink`] pass every call on, unless their [`Faults`] say otherwise. One handle can stand
 //! over several of them, and keeps a trace of the calls in their order.
 //!
 //! ```
@@ -23,6 +23,7 @@
 //! # }).unwrap();
 //! ```
 
+mod rates;
 mod store;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use rates::FaultyRateStore;
 pub use store::{FaultySink, FaultyStore};
 
 /// A call of one of the ports.
@@ -70,6 +72,16 @@ pub enum Operation {
     TokenRevokedSince,
     /// [`TokenStore::purge`](crate::store::TokenStore::purge)
     TokenPurge,
+    /// [`RateStore::take`](crate::store::RateStore::take)
+    RateTake,
+    /// [`RateStore::give_back`](crate::store::RateStore::give_back)
+    RateGiveBack,
+    /// [`RateStore::strike`](crate::store::RateStore::strike)
+    RateStrike,
+    /// [`RateStore::clear`](crate::store::RateStore::clear)
+    RateClear,
+    /// [`RateStore::purge`](crate::store::RateStore::purge)
+    RatePurge,
     /// [`AuditSink::record`](crate::audit::AuditSink::record)
     AuditRecord,
     /// [`AuditSink::flush`](crate::audit::AuditSink::flush)

@@ -1,19 +1,21 @@
 //! The reference implementation of the storage ports.
 
+mod rates;
 mod tokens;
 mod users;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Users and tokens in memory: the reference implementation, for tests and examples. Everything is gone with the last
+/// Users, tokens and counters in memory: the reference implementation, for tests and examples. Everything is gone with the last
 /// clone.
 ///
-/// Clones share their content. Each half is behind one lock, so every verb is one step.
+/// Clones share their content. Each part is behind one lock, so every verb is one step.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     users: Arc<Mutex<users::Users>>,
     tokens: Arc<Mutex<tokens::Tokens>>,
+    rates: Arc<Mutex<rates::Rates>>,
 }
 
 impl MemoryStore {

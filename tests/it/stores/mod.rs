@@ -1,6 +1,7 @@
 //! The stores that come with the crate, the suite they pass, and the suite's own teeth.
 
 mod broken;
+mod broken_rates;
 mod faults;
 mod sqlite_file;
 

@@ -1,0 +1,203 @@
+//! What a limit decided about a request, and what the client is told of it.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::quota::Taken;
+use crate::rejection::{Rejection, RejectionCode};
+use crate::store::CounterKey;
+use crate::time::Timestamp;
+
+/// One for each period.
+pub(super) const MAX_QUOTAS: usize = 4;
+/// How long a client should wait for an outage of ours to pass.
+const RETRY_OUTAGE: Duration = Duration::from_secs(5);
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// A decision, at once or later.
+pub(crate) enum RateVerdict {
+    Ready(RateDecision),
+    Pending(Pin<Box<dyn Future<Output = RateDecision> + Send>>),
+}
+
+/// Whether a request may pass, and what goes into its answer.
+#[derive(Debug)]
+pub(crate) struct RateDecision {
+    outcome: Outcome,
+    /// Which tier's quotas `standing` is about.
+    pub(super) tier: usize,
+    standing: Standings,
+    pub(super) charge: Charge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Allow,
+    /// Nothing is known of its standing: it isn't limited, or counting failed and that is allowed.
+    Uncounted,
+    Refuse {
+        retry_after: Duration,
+    },
+    Unavailable,
+}
+
+/// How a request stands under each quota of its tier, where that is known.
+pub(super) type Standings = [Option<Standing>; MAX_QUOTAS];
+
+/// How a request stands under one quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    remaining: u32,
+    seconds: u64,
+}
+
+/// What was charged, so that it can be given back.
+#[derive(Debug)]
+pub(super) enum Charge {
+    Nothing,
+    Here { hash: u64, cost: u32, now: Timestamp },
+    Shared { keys: Vec<CounterKey>, cost: u32, now: Timestamp },
+}
+
+impl RateDecision {
+    pub(super) fn uncounted() -> Self {
+        Self::new(Outcome::Uncounted, 0, [None; MAX_QUOTAS], Charge::Nothing)
+    }
+
+    pub(super) fn unavailable() -> Self {
+        Self::new(Outcome::Unavailable, 0, [None; MAX_QUOTAS], Charge::Nothing)
+    }
+
+    pub(super) fn allow(tier: usize, standing: Standings, charge: Charge) -> Self {
+        Self::new(Outcome::Allow, tier, standing, charge)
+    }
+
+    pub(super) fn refuse(tier: usize, standing: Standings, retry_after: Duration) -> Self {
+        Self::new(Outcome::Refuse { retry_after }, tier, standing, Charge::Nothing)
+    }
+
+    fn new(outcome: Outcome, tier: usize, standing: Standings, charge: Charge) -> Self {
+        Self { outcome, tier, standing, charge }
+    }
+
+    /// What the client is told if it may not pass.
+    pub(crate) fn rejection(&self) -> Option<Rejection> {
+        match self.outcome {
+            Outcome::Allow | Outcome::Uncounted => None,
+            Outcome::Refuse { retry_after } => {
+                Some(Rejection::new(RejectionCode::RateLimited).with_retry_after(retry_after))
+            }
+            Outcome::Unavailable => {
+                Some(Rejection::new(RejectionCode::Unavailable).with_retry_after(RETRY_OUTAGE))
+            }
+        }
+    }
+
+    pub(super) fn restate(&mut self, standing: Standings) {
+        self.standing = standing;
+    }
+
+    /// Adds `RateLimit-Policy` and `RateLimit`. Both are lists, so several limits on one way have their say.
+    pub(super) fn add_fields(&self, fields: &Fields, headers: &mut HeaderMap) {
+        if !matches!(self.outcome, Outcome::Allow | Outcome::Refuse { .. }) {
+            return;
+        }
+        headers.append(POLICY, fields.policy.clone());
+        if let Some(state) = fields.state(&self.standing) {
+            headers.append(STATE, state);
+        }
+    }
+}
+
+impl Standing {
+    /// Where the quota has something left, when all of it is back; where it has not, when the request would pass.
+    pub(super) fn of(taken: &Taken) -> Self {
+        let after = if taken.allowed { taken.reset } else { taken.retry_after };
+        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+        Self { remaining: taken.remaining, seconds }
+    }
+}
+
+/// What a tier's answers say about it (draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4).
+#[derive(Debug)]
+pub(super) struct Fields {
+    policy: HeaderValue,
+    /// In quotes.
+    names: Vec<String>,
+}
+
+impl Fields {
+    /// For quotas by name, of so many requests in so many seconds. Names are plain enough to be quoted as they are.
+    pub(super) fn new<'a>(quotas: impl Iterator<Item = (&'a str, u32, u64)>) -> Self {
+        let (mut policy, mut names) = (String::new(), Vec::new());
+        for (name, count, seconds) in quotas {
+            let separator = if policy.is_empty() { "" } else { ", " };
+            let _ = write!(policy, "{separator}\"{name}\";q={count};w={seconds}");
+            names.push(format!("\"{name}\""));
+        }
+        let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
+        Self { policy, names }
+    }
+
+    fn state(&self, standing: &Standings) -> Option<HeaderValue> {
+        // Room for the longest numbers, so that the text doesn't grow while it is written.
+        let length = self.names.iter().map(|name| name.len() + ", ;r=;t=".len() + 10 + 20).sum();
+        let mut text = String::with_capacity(length);
+        for (name, standing) in self.names.iter().zip(standing) {
+            let Some(Standing { remaining, seconds }) = standing else { continue };
+            let separator = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{separator}{name};r={remaining};t={seconds}");
+        }
+        HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_structured() {
+        let fields = Fields::new([("api-minute", 60, 60), ("api-hour", 1000, 3600)].into_iter());
+        let mut standing = [None; MAX_QUOTAS];
+        standing[0] = Some(Standing { remaining: 12, seconds: 30 });
+        standing[1] = Some(Standing { remaining: u32::MAX, seconds: u64::MAX });
+        let mut headers = HeaderMap::new();
+        RateDecision::allow(0, standing, Charge::Nothing).add_fields(&fields, &mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"api-minute\";q=60;w=60, \"api-hour\";q=1000;w=3600");
+        assert_eq!(
+            headers["ratelimit"],
+            "\"api-minute\";r=12;t=30, \"api-hour\";r=4294967295;t=18446744073709551615"
+        );
+        // A second limit adds to the lists.
+        RateDecision::refuse(0, standing, Duration::ZERO).add_fields(&fields, &mut headers);
+        assert_eq!(headers.get_all("ratelimit").iter().count(), 2);
+        RateDecision::unavailable().add_fields(&fields, &mut headers);
+        assert_eq!(headers.get_all("ratelimit").iter().count(), 2, "nothing is known of it");
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        let taken = |allowed, reset, retry| Taken {
+            allowed,
+            remaining: 3,
+            retry_after: Duration::from_millis(retry),
+            reset: Duration::from_millis(reset),
+        };
+        for (taken, want) in [
+            (taken(true, 0, 0), 0),
+            (taken(true, 1, 0), 1),
+            (taken(true, 1000, 0), 1),
+            (taken(false, 60_000, 1), 1),
+            (taken(false, 60_000, 1001), 2),
+        ] {
+            assert_eq!(Standing::of(&taken).seconds, want, "{taken:?}");
+        }
+    }
+}
