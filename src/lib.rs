@@ -84,6 +84,7 @@
 //! | [`authz`] | what they may do: permissions, roles, rules, policies |
 //! | [`rate_limit`] | how often they may ask: quotas, keys, tiers, counted here or in a shared store |
 //! | [`rejection`], [`render`] | what a client is told, and in which form |
+//! | [`headers`] | what every answer tells a browser: security headers, Content Security Policy, nonces |
 //! | [`account`] | registering, signing in, changing and ending accounts |
 //! | [`token`] | access tokens, refresh families, revocation |
 //! | [`password`] | hashing, and the policy for new passwords |
@@ -169,6 +170,7 @@ pub mod cors;
 pub mod csrf;
 pub mod firewall;
 pub mod gate;
+pub mod headers;
 pub mod render;
 pub mod validate;
 mod wire;

@@ -7,7 +7,7 @@
 //!    All of them are problems (RFC 9457), as the refusals of the rules are.
 //! 3. A handler that takes a [`Principal`](crate::Principal) gets somebody who has proved who they are, or is 401; with
 //!    `Option<Principal>` it gets `None` for anonymous. [`Claims`] reads the token's claims into a type of yours,
-//!    [`StrictJson`] a body.
+//!    [`StrictJson`] a body, [`CspNonce`](crate::headers::CspNonce) the nonce of a page.
 //! 4. A handler may return `Result<_, Rejection>`.
 //!
 //! On a route with [`Rule::public`](crate::authz::Rule::public) there is no principal to take: that is a mistake of the
@@ -65,6 +65,7 @@ mod authorized;
 mod extract;
 mod guarded;
 mod json;
+mod nonce;
 mod reject;
 mod router;
 mod routes;

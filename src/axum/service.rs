@@ -3,10 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ::axum::Router;
 use ::axum::body::Body;
@@ -18,6 +17,7 @@ use tower_service::Service;
 
 use crate::authz::AccessMap;
 use crate::rejection::{Rejection, RejectionCode};
+use crate::wire::{CatchPanic, catch_panic};
 
 /// A closed router: every route has its rule, and no route can be added.
 ///
@@ -50,7 +50,7 @@ impl Service<Request<Body>> for GateService {
     }
 
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        ResponseFuture { inner: self.router.call(request), panicked: false }
+        ResponseFuture { inner: catch_panic(|| self.router.call(request)) }
     }
 }
 
@@ -64,8 +64,7 @@ pin_project! {
     /// The future of [`GateService`].
     pub struct ResponseFuture {
         #[pin]
-        inner: RouteFuture<Infallible>,
-        panicked: bool,
+        inner: CatchPanic<RouteFuture<Infallible>>,
     }
 }
 
@@ -73,19 +72,10 @@ impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if !*this.panicked {
-            // axum calls the handler when this future is polled, so nothing of the application runs outside.
-            match catch_unwind(AssertUnwindSafe(|| this.inner.poll(cx))) {
-                Ok(poll) => return poll,
-                Err(_) => {
-                    *this.panicked = true;
-                    // The panic hook has printed the message already; it may hold anything, so it is not repeated.
-                    tracing::error!("a handler panicked; the request is answered with 500");
-                }
-            }
+        match ready!(self.project().inner.poll(cx)) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Ready(Ok(Rejection::new(RejectionCode::Internal).into_response())),
         }
-        Poll::Ready(Ok(Rejection::new(RejectionCode::Internal).into_response()))
     }
 }
 

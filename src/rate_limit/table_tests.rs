@@ -109,7 +109,8 @@ fn what_is_given_back_is_there_again() {
 fn the_clock_turns_over() {
     let quota = Quota::per_minute(60);
     let table = table(quota, 100);
-    let turn = Timestamp::from_micros(i64::try_from(table.duration((1 << ARRIVAL_BITS) + 2).as_micros()).unwrap());
+    let turn =
+        Timestamp::from_micros(i64::try_from(table.duration((1 << ARRIVAL_BITS) + 2).as_micros()).unwrap());
     assert!(table.tick(turn) < 4 && table.tick(turn - SECOND) > ARRIVAL / 2);
     for key in 0..200 {
         let now = turn - Duration::from_millis(u64::from(key) * 500);

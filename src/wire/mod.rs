@@ -3,6 +3,7 @@
 mod admission;
 mod future;
 mod judge;
+mod panic;
 mod path;
 mod refuse;
 mod vary;
@@ -13,6 +14,7 @@ pub(crate) use admission::{Admission, Identity};
 pub(crate) use future::Target;
 pub(crate) use future::{Decided, ReadyService, response_future};
 pub(crate) use judge::{Asked, Explain, Judge};
+pub(crate) use panic::{CatchPanic, catch_panic};
 use path::matched_route;
 pub(crate) use path::{asked_for, is_routed, whole_path};
 pub(crate) use refuse::refuse;

@@ -9,6 +9,7 @@ use portcullis::authz::{AccessMap, AuthorizeLayer, Authorizer, Role, RoleModel, 
 use portcullis::context::ContextLayer;
 use portcullis::firewall::{Firewall, FirewallLayer};
 use portcullis::gate::Gate;
+use portcullis::headers::{SecurityHeaders, SecurityHeadersLayer};
 use portcullis::network::Connection;
 use portcullis::principal::{Principal, Verified};
 use portcullis::token::{TokenRefusal, VerifyAccessToken};
@@ -152,4 +153,27 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
     assert!(alone <= 5, "ContextLayer: {alone}");
     let all = allocations(context.layer(firewall.layer(gate.layer().layer(Free))), from_somewhere());
     assert!(all <= alone + 2, "all three: {all}");
+}
+
+/// Headers are cloned from a template, into which those of the handler move.
+#[test]
+fn security_headers_allocate_next_to_nothing() {
+    let asked =
+        |name: &'static str| Request::get("https://a.example/").header(name, "Bearer a").body(()).unwrap();
+    let inserts_one = tower::service_fn(|_: Request<()>| {
+        let mut response = Response::new(bytes::Bytes::new());
+        response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+        ready(Ok::<_, Infallible>(response))
+    });
+    let bare = allocations(inserts_one, asked("accept"));
+    for (name, headers, want) in [
+        ("api", SecurityHeaders::api(), 3),
+        ("html: the nonce, its extension, the policy", SecurityHeaders::html(), 7),
+    ] {
+        let layer = SecurityHeadersLayer::new(headers.build().unwrap());
+        for header in ["accept", "authorization"] {
+            let whole = allocations(layer.layer(inserts_one), asked(header));
+            assert!(whole <= bare + want, "{name}, {header}: {whole}, bare {bare}");
+        }
+    }
 }

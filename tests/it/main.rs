@@ -14,14 +14,17 @@
 mod accounts;
 mod attacks;
 mod authorizer;
+mod browser;
 mod cedar;
 mod cost;
 mod explain;
 mod floors;
 mod gate;
+mod headers;
 mod interop;
 mod layers;
 mod network;
+mod observatory;
 mod ownership;
 mod password_interop;
 mod rate_limit;

@@ -1,0 +1,275 @@
+//! What happens to an answer.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use http::header::{
+    CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY,
+};
+use http::request::Parts;
+use http::{Extensions, Response};
+
+use super::builder::{SecurityHeadersBuilder, header_name};
+use super::csp::{ContentSecurityPolicy, CspNonce};
+use super::value::SecurityHeader;
+use super::vary::merged;
+use crate::error::ConfigError;
+
+/// The headers of every answer, put together once: see the [module](super).
+#[derive(Clone, Debug)]
+pub struct SecurityHeaders {
+    secure: Templates,
+    plain: Templates,
+    /// Those that need a nonce.
+    policies: Vec<(HeaderName, ContentSecurityPolicy)>,
+    kept: Vec<HeaderName>,
+    removed: Vec<HeaderName>,
+    credentials: Vec<HeaderName>,
+    caching: Option<Caching>,
+}
+
+/// Cloned for an answer, with room for what the handler says.
+#[derive(Clone, Debug)]
+struct Templates {
+    open: HeaderMap,
+    /// With what forbids storing.
+    no_store: HeaderMap,
+    removes_hsts: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Caching {
+    vary: HeaderValue,
+    keeps: bool,
+}
+
+/// What is known of a request when its answer is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prepared {
+    secure: bool,
+    credentials: bool,
+    nonce: Option<CspNonce>,
+}
+
+/// In an answer's extensions: it is the same for everybody and may be stored, although the request came with a
+/// credential, as that of a browser for a picture does. An answer that sets a cookie is not stored all the same.
+///
+/// ```
+/// use portcullis::headers::Cacheable;
+///
+/// async fn logo() -> (axum::Extension<Cacheable>, [(&'static str, &'static str); 1], &'static str) {
+///     (axum::Extension(Cacheable), [("cache-control", "public, max-age=86400")], "<svg/>")
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/logo.svg", axum::routing::get(logo));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cacheable;
+
+impl Prepared {
+    /// The nonce of the request, if a policy needs one.
+    #[must_use]
+    pub fn nonce(&self) -> Option<CspNonce> {
+        self.nonce
+    }
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Caches in between follow these before `Cache-Control` (RFC 9213).
+const TARGETED: [HeaderName; 2] =
+    [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
+
+/// How many headers of a handler fit without growing the table.
+const ROOM: usize = 8;
+
+impl SecurityHeaders {
+    /// For services that answer with data: `default-src 'none'`, nothing embedded, no referrer, every feature off. Each
+    /// value stands in the table of the [module](super).
+    pub fn api() -> SecurityHeadersBuilder {
+        SecurityHeadersBuilder::api()
+    }
+
+    /// For services that answer with pages: a nonce for every request, [`Csp::html`](super::Csp::html).
+    pub fn html() -> SecurityHeadersBuilder {
+        SecurityHeadersBuilder::html()
+    }
+
+    /// What an answer over a secure channel carries when no credential is involved, for reports.
+    pub fn values(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.secure.open.iter()
+    }
+
+    /// Before the handler: makes the nonce, if there has to be one, and looks for credentials. `secure` says whether the
+    /// request came over TLS: [`RequestContext::is_secure`](crate::RequestContext::is_secure).
+    pub fn prepare(&self, parts: &mut Parts, secure: bool) -> Prepared {
+        self.prepare_with(self.has_credentials(&parts.headers), &mut parts.extensions, secure)
+    }
+
+    /// After the handler: what becomes of its headers stands on the page of the [module](super).
+    pub fn apply<B>(&self, prepared: &Prepared, response: &mut Response<B>) {
+        let no_store = prepared.credentials && response.extensions().get::<Cacheable>().is_none();
+        self.apply_to(prepared, no_store, response.headers_mut());
+    }
+
+    pub(super) fn has_credentials(&self, headers: &HeaderMap) -> bool {
+        self.caching.is_some() && self.credentials.iter().any(|name| headers.contains_key(name))
+    }
+
+    pub(super) fn prepare_with(
+        &self,
+        credentials: bool,
+        extensions: &mut Extensions,
+        secure: bool,
+    ) -> Prepared {
+        let nonce = if self.policies.is_empty() { None } else { nonce(extensions) };
+        Prepared { secure, credentials, nonce }
+    }
+
+    pub(super) fn compile(builder: &SecurityHeadersBuilder) -> Result<Self, ConfigError> {
+        let values = builder.values()?;
+        let has_caching = builder.settings.contains_key(&SecurityHeader::CacheControl);
+        let vary =
+            builder.credentials.iter().map(String::as_str).chain(["origin"]).collect::<Vec<_>>().join(", ");
+        let vary = HeaderValue::from_str(&vary).map_err(|_| {
+            ConfigError::new("headers of credentials", "have a name that is none", "use letters")
+        })?;
+        let template = |secure: bool, no_store: bool| {
+            let mut map = HeaderMap::with_capacity(values.fixed.len() + 2 + ROOM);
+            for (name, value) in &values.fixed {
+                if (*name != STRICT_TRANSPORT_SECURITY || secure) && (*name != CACHE_CONTROL || no_store) {
+                    map.insert(name, value.clone());
+                }
+            }
+            if no_store {
+                map.insert(VARY, vary.clone());
+            }
+            map
+        };
+        let hsts = SecurityHeader::StrictTransportSecurity;
+        let templates = |secure: bool| Templates {
+            open: template(secure, false),
+            no_store: template(secure, has_caching),
+            removes_hsts: !secure && builder.settings.contains_key(&hsts) && !builder.kept.contains(&hsts),
+        };
+        let names = |names: &BTreeSet<String>| -> Result<Vec<_>, ConfigError> {
+            names.iter().map(|name| header_name(name)).collect()
+        };
+        Ok(Self {
+            secure: templates(true),
+            plain: templates(false),
+            policies: values.policies,
+            kept: builder.kept.iter().map(|header| header.name()).collect(),
+            removed: names(&builder.removed)?,
+            credentials: names(&builder.credentials)?,
+            caching: has_caching
+                .then(|| Caching { vary, keeps: builder.kept.contains(&SecurityHeader::CacheControl) }),
+        })
+    }
+
+    fn apply_to(&self, prepared: &Prepared, no_store: bool, headers: &mut HeaderMap) {
+        let templates = if prepared.secure { &self.secure } else { &self.plain };
+        let template = if no_store { &templates.no_store } else { &templates.open };
+        // One clone, into which the few headers of the handler move, instead of many inserts into those.
+        let theirs = mem::replace(headers, template.clone());
+        for (name, policy) in self.policies.iter().filter(|_| prepared.nonce.is_some()) {
+            headers.insert(name.clone(), policy.value(prepared.nonce.as_ref()));
+        }
+        let mut merge =
+            Merge { headers: self, ours: headers, removes_hsts: templates.removes_hsts, no_store };
+        let has_lines = theirs.len() > theirs.keys_len();
+        let mut sets_cookie = false;
+        // The name whose further lines come along.
+        let mut open: Option<HeaderName> = None;
+        for (name, value) in theirs {
+            match name {
+                Some(name) => {
+                    sets_cookie |= name == SET_COOKIE;
+                    open = has_lines.then(|| name.clone());
+                    if !merge.take(name, value) {
+                        open = None;
+                    }
+                }
+                None => {
+                    if let Some(name) = &open {
+                        let _ = merge.ours.try_append(name.clone(), value);
+                    }
+                }
+            }
+        }
+        if sets_cookie && !no_store {
+            self.forbid_storing(headers);
+        }
+    }
+
+    fn forbid_storing(&self, headers: &mut HeaderMap) {
+        let Some(caching) = &self.caching else { return };
+        if !caching.keeps && !headers.get_all(CACHE_CONTROL).iter().any(says_no_store) {
+            headers.insert(CACHE_CONTROL, NO_STORE);
+            TARGETED.iter().for_each(|name| drop(headers.remove(name)));
+        }
+        let vary = merged(headers.get_all(VARY).iter(), &caching.vary);
+        headers.insert(VARY, vary);
+    }
+}
+
+/// The headers of an answer while those of the handler come in.
+struct Merge<'a> {
+    headers: &'a SecurityHeaders,
+    ours: &'a mut HeaderMap,
+    removes_hsts: bool,
+    no_store: bool,
+}
+
+impl Merge<'_> {
+    /// Takes the first line of a header of the handler, or leaves it; whether further lines come along.
+    fn take(&mut self, name: HeaderName, value: HeaderValue) -> bool {
+        let Self { headers, ours, removes_hsts, no_store } = self;
+        let keeps_caching = || headers.caching.as_ref().is_some_and(|caching| caching.keeps);
+        if headers.removed.contains(&name)
+            || (*removes_hsts && name == STRICT_TRANSPORT_SECURITY)
+            || (*no_store && TARGETED.contains(&name) && !keeps_caching())
+        {
+            return false;
+        }
+        // A table that is full of 24 000 headers takes no more; they are the handler's own.
+        let Ok(entry) = ours.try_entry(name) else { return false };
+        let mut entry = match entry {
+            Entry::Vacant(entry) => return entry.try_insert(value).is_ok(),
+            Entry::Occupied(entry) => entry,
+        };
+        let replaces = if *entry.key() == CACHE_CONTROL {
+            says_no_store(&value) || keeps_caching()
+        } else if *entry.key() == VARY {
+            let merged = merged([&value].into_iter(), entry.get());
+            entry.insert(merged);
+            return true;
+        } else {
+            headers.kept.contains(entry.key()) && !value.as_bytes().trim_ascii().is_empty()
+        };
+        if replaces {
+            entry.insert(value);
+        }
+        replaces
+    }
+}
+
+fn says_no_store(value: &HeaderValue) -> bool {
+    value.as_bytes().split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(b"no-store"))
+}
+
+/// The nonce of the request; that of an outer layer, if there is one, so that both name the same.
+fn nonce(extensions: &mut Extensions) -> Option<CspNonce> {
+    if let Some(nonce) = extensions.get::<CspNonce>() {
+        return Some(*nonce);
+    }
+    match CspNonce::generate() {
+        Ok(nonce) => {
+            extensions.insert(nonce);
+            Some(nonce)
+        }
+        Err(error) => {
+            tracing::error!(%error, "no nonce for a page: its scripts and styles will not be let in");
+            None
+        }
+    }
+}
