@@ -112,13 +112,23 @@ impl From<getrandom::Error> for Error {
 }
 
 /// A setting that cannot stand, reported at start-up: which one, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}; {cure}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     field: Cow<'static, str>,
     problem: Cow<'static, str>,
     cure: Cow<'static, str>,
+    others: Vec<Self>,
 }
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, problem, cure, others } = self;
+        write!(f, "{field}: {problem}; {cure}")?;
+        others.iter().try_for_each(|other| write!(f, "\n{other}"))
+    }
+}
+
+impl StdError for ConfigError {}
 
 impl ConfigError {
     /// `field` as the developer or operator wrote it, what is wrong with it, and what to write instead.
@@ -127,13 +137,26 @@ impl ConfigError {
         problem: impl Into<Cow<'static, str>>,
         cure: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { field: field.into(), problem: problem.into(), cure: cure.into() }
+        Self { field: field.into(), problem: problem.into(), cure: cure.into(), others: Vec::new() }
     }
 
     /// The same problem and cure under the name the developer or operator knows the setting by.
     #[must_use]
     pub fn with_field(self, field: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), ..self }
+    }
+
+    /// Several problems as one, if there are any: all of them are told at once.
+    pub(crate) fn all(problems: Vec<Self>) -> Result<(), Self> {
+        let mut problems = problems.into_iter();
+        let Some(first) = problems.next() else { return Ok(()) };
+        Err(Self { others: problems.collect(), ..first })
+    }
+
+    /// What else is wrong, where several problems were found at once.
+    #[must_use]
+    pub fn others(&self) -> &[Self] {
+        &self.others
     }
 
     /// The setting.

@@ -12,20 +12,17 @@ use portcullis::password::PasswordPolicy;
 use portcullis::token::TokenPolicy;
 use secrecy::SecretString;
 
+use crate::edge::Edge;
+
 /// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
-const NOT_YET: [&str; 12] = [
-    "CORS_ALLOW_CREDENTIALS",
-    "CORS_ORIGINS",
+const NOT_YET: [&str; 7] = [
     "ENCRYPTION_ALGORITHM",
     "ENCRYPTION_KEY",
     "LOGIN_ATTEMPT_WINDOW_MINUTES",
     "MAX_LOGIN_ATTEMPTS",
-    "RATE_LIMIT_PER_HOUR",
-    "RATE_LIMIT_PER_MINUTE",
     "REDIS_URL",
     "SIGN_IN_PER_MINUTE",
     "SMTP_URL",
-    "TRUSTED_PROXIES",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +77,8 @@ pub struct Config {
     pub admin: Admin,
     /// Instead of the roles the server comes with.
     pub roles: Option<RoleFile>,
+    /// In front of the routes.
+    pub edge: Edge,
     /// Set, but without effect in this server.
     pub ignored: Vec<&'static str>,
 }
@@ -116,6 +115,7 @@ impl Config {
                 password: vars.text("ADMIN_PASSWORD").map(|text| text.to_owned().into()),
             },
             roles: vars.text("ROLES_FILE").map(RoleFile::new).transpose().map_err(roles_file)?,
+            edge: Edge::from_vars(&vars)?,
             ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
             database,
         })
@@ -239,7 +239,7 @@ fn invalid(name: &'static str, cure: &'static str) -> ConfigError {
     ConfigError::new(name, "is not understood", cure)
 }
 
-struct Vars(HashMap<String, String>);
+pub struct Vars(HashMap<String, String>);
 
 impl Vars {
     /// Empty counts as unset, as in compose files.
@@ -255,7 +255,12 @@ impl Vars {
         self.text(name).map(|text| text.parse().map_err(|_| invalid(name, cure))).transpose()
     }
 
-    fn number(
+    /// Separated by commas.
+    pub fn list(&self, name: &str) -> Option<Vec<&str>> {
+        Some(self.text(name)?.split(',').map(str::trim).collect())
+    }
+
+    pub fn number(
         &self,
         name: &'static str,
         range: std::ops::RangeInclusive<u64>,
@@ -268,7 +273,7 @@ impl Vars {
         }
     }
 
-    fn flag(&self, name: &'static str) -> Result<Option<bool>, ConfigError> {
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, ConfigError> {
         match self.text(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(None),
             Some("true" | "1" | "yes" | "on") => Ok(Some(true)),

@@ -19,6 +19,7 @@ mod admin;
 mod app;
 mod config;
 mod debug;
+mod edge;
 mod input;
 mod keys;
 mod notes;
@@ -108,7 +109,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_guarded_role("admin")
         .build()
         .await?;
-    let gate = Gate::builder().with_accounts(accounts.clone()).build().await?;
+    let gate = config.edge.before(Gate::builder().with_accounts(accounts.clone())).build().await?;
 
     let app = App {
         accounts: accounts.clone(),
@@ -130,7 +131,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("BIND: {} cannot be listened on: {error}", config.bind))?;
     welcome(&config, listener.local_addr()?);
     let housekeeping = tokio::spawn(purge(accounts));
-    axum::serve(listener, tower::make::Shared::new(service)).with_graceful_shutdown(stop()).await?;
+    axum::serve(listener, service.into_make_service()).with_graceful_shutdown(stop()).await?;
     housekeeping.abort();
     gate.shutdown().await;
     store.close().await;

@@ -53,7 +53,7 @@
 //! // Who may call what, as a table.
 //! println!("{}", service.access_map());
 //!
-//! // To serve it: `axum::serve(listener, tower::make::Shared::new(service)).await?`.
+//! // To serve it: `axum::serve(listener, service.into_make_service()).await?`.
 //! let with_token = Request::get("/tasks/42").header("authorization", "Bearer ada").body(Body::empty())?;
 //! assert_eq!(service.clone().oneshot(with_token).await?.status(), 200);
 //! let without = Request::get("/tasks/42").body(Body::empty())?;

@@ -303,13 +303,13 @@ impl GateRouter {
             let guard = Guard { gate: gate.clone(), rule, renderer: renderer.clone() };
             router = router.route(&route.path, (route.attach)(filter, Arc::new(guard)));
         }
-        let (not_found, known) = (renderer.clone(), map.clone());
+        let (not_found, not_allowed, known) = (renderer.clone(), renderer.clone(), map.clone());
         let router = router
             .fallback(async move || refuse(&not_found, &Rejection::new(RejectionCode::NotFound)))
             .method_not_allowed_fallback(async move |request: Request| {
-                refuse(&renderer, &method_not_allowed(&known, &request))
+                refuse(&not_allowed, &method_not_allowed(&known, &request))
             });
-        Ok(GateService::new(router, map))
+        Ok(GateService::new(router, map, &gate, &renderer))
     }
 }
 

@@ -3,40 +3,53 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use ::axum::Router;
+use ::axum::ServiceExt as _;
 use ::axum::body::Body;
-use ::axum::response::{IntoResponse, Response};
-use ::axum::routing::future::RouteFuture;
+use ::axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use ::axum::response::Response;
 use http::Request;
 use pin_project_lite::pin_project;
+use tower_layer::Layer as _;
 use tower_service::Service;
 
+use super::guarded::Renderer;
 use crate::authz::AccessMap;
-use crate::rejection::{Rejection, RejectionCode};
-use crate::wire::{CatchPanic, catch_panic};
+use crate::gate::{Edged, EdgedFuture, Gate};
+use crate::validate::{BodyGuardLayer, BodyGuarded};
 
-/// A closed router: every route has its rule, and no route can be added.
+/// A closed router behind the whole gate: every route has its rule, and no route can be added.
 ///
-/// Serve it with `axum::serve(listener, tower::make::Shared::new(service))`. A handler that panics is answered with 500.
+/// Serve it with `axum::serve(listener, service.into_make_service())`, which tells limits and rules by address where a
+/// request comes from. A handler that panics is answered with 500.
 #[derive(Clone)]
 pub struct GateService {
-    router: Router,
+    inner: Edged<BodyGuarded<Router, Renderer>, Renderer>,
     map: Arc<AccessMap>,
 }
 
 impl GateService {
-    pub(super) fn new(router: Router, map: Arc<AccessMap>) -> Self {
-        Self { router: router.with_state(()), map }
+    pub(super) fn new(router: Router, map: Arc<AccessMap>, gate: &Gate, renderer: &Renderer) -> Self {
+        let bodies = BodyGuardLayer::new(gate.edge().bodies().clone()).with_renderer(renderer.clone());
+        let guarded = bodies.layer(router.with_state(()));
+        Self { inner: Edged::new(guarded, gate.edge().clone(), renderer.clone()), map }
     }
 
     /// The table of all routes and rules; `Display` prints it.
     #[must_use]
     pub fn access_map(&self) -> &AccessMap {
         &self.map
+    }
+
+    /// For `axum::serve`: each request knows the address of its connection.
+    #[must_use]
+    pub fn into_make_service(self) -> IntoMakeServiceWithConnectInfo<Self, SocketAddr> {
+        self.into_make_service_with_connect_info()
     }
 }
 
@@ -46,11 +59,11 @@ impl Service<Request<Body>> for GateService {
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<Body>>::poll_ready(&mut self.router, cx)
+        Service::<Request<Body>>::poll_ready(&mut self.inner, cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        ResponseFuture { inner: catch_panic(|| self.router.call(request)) }
+        ResponseFuture { inner: self.inner.call(request) }
     }
 }
 
@@ -64,7 +77,7 @@ pin_project! {
     /// The future of [`GateService`].
     pub struct ResponseFuture {
         #[pin]
-        inner: CatchPanic<RouteFuture<Infallible>>,
+        inner: EdgedFuture<BodyGuarded<Router, Renderer>, Body, Renderer>,
     }
 }
 
@@ -72,10 +85,7 @@ impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match ready!(self.project().inner.poll(cx)) {
-            Some(answer) => Poll::Ready(answer),
-            None => Poll::Ready(Ok(Rejection::new(RejectionCode::Internal).into_response())),
-        }
+        self.project().inner.poll(cx)
     }
 }
 

@@ -79,6 +79,11 @@ impl OriginRule {
         }
     }
 
+    /// Whether this origin's pages may change something.
+    pub(crate) fn allows(&self, origin: &Origin) -> bool {
+        self.allowed.iter().any(|allowed| allowed == origin)
+    }
+
     fn has_explicit_credential(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(AUTHORIZATION).iter().peekable();
         let authorization = values.peek().is_some() && values.all(is_explicit);

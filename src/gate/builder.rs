@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use super::edge::EdgeBuilder;
 use super::{Gate, Inner};
 use crate::account::Accounts;
 use crate::authn::{AuthScheme, BearerScheme, Schemes};
@@ -25,6 +26,7 @@ pub struct GateBuilder {
     map: AccessMapBuilder,
     tenant: TenantId,
     explains: bool,
+    pub(super) edge: EdgeBuilder,
 }
 
 impl GateBuilder {
@@ -96,8 +98,8 @@ impl GateBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no way in, roles are given beside those of the accounts, the realm cannot stand in a header, or the access map contradicts itself
-    /// or the roles.
+    /// [`ConfigError`] if there is no way in, roles are given beside those of the accounts, the realm cannot stand in a
+    /// header, the access map contradicts itself or the roles, or parts of the outer half contradict each other.
     pub async fn build(self) -> Result<Gate, ConfigError> {
         self.assemble()
     }
@@ -156,6 +158,8 @@ impl GateBuilder {
                  out in production"
             );
         }
+        let clock = self.accounts.as_ref().map(|accounts| accounts.tokens().clock().clone());
+        let edge = Arc::new(self.edge.build(clock)?);
         let unmapped = ArcSwap::default();
         Ok(Gate(Arc::new(Inner {
             schemes,
@@ -166,6 +170,7 @@ impl GateBuilder {
             routed: Mutex::default(),
             follower: Mutex::default(),
             explains: self.explains,
+            edge,
         })))
     }
 }
@@ -179,6 +184,7 @@ impl fmt::Debug for GateBuilder {
             .field("map", &self.map)
             .field("tenant", &self.tenant)
             .field("explains", &self.explains)
+            .field("edge", &self.edge)
             .finish_non_exhaustive()
     }
 }

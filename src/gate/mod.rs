@@ -72,6 +72,7 @@
 
 mod builder;
 mod decide;
+mod edge;
 mod follow;
 mod layer;
 #[cfg(feature = "test-util")]
@@ -91,6 +92,9 @@ use crate::id::TenantId;
 use crate::wire::Judge;
 
 pub use builder::GateBuilder;
+use edge::Edge;
+#[cfg(feature = "axum")]
+pub(crate) use edge::{Edged, EdgedFuture};
 pub use layer::{GateLayer, Gated, ResponseFuture};
 
 /// The whole stack, built once. Cheap to clone.
@@ -111,6 +115,7 @@ struct Inner {
     follower: Mutex<Option<follow::Follower>>,
     /// Whether refusals tell the client why.
     explains: bool,
+    edge: Arc<Edge>,
 }
 
 impl Gate {
@@ -149,6 +154,11 @@ impl Gate {
         let layer = AuthorizeLayer::with_judge(rule, &self.0.judge)?;
         routed.push(layer.rule().clone());
         Ok(layer)
+    }
+
+    /// What stands in front of the question who is asking.
+    pub(crate) fn edge(&self) -> &Arc<Edge> {
+        &self.0.edge
     }
 
     /// The table of rules that [`layer`](Self::layer) goes by.

@@ -128,6 +128,11 @@ impl RateKey {
         self
     }
 
+    /// Whether it says less as long as nobody knows who asks.
+    pub(super) fn needs_principal(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Principal | Part::ApiKey | Part::Tenant))
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let prefix =
             |part: &Part| matches!(part, Part::Address { ipv6_prefix } if !(1..=128).contains(ipv6_prefix));

@@ -99,6 +99,11 @@ impl RateLimit {
         self.tables().map(RateTable::bytes).sum()
     }
 
+    /// Whether it says less as long as nobody knows who asks.
+    pub(crate) fn needs_principal(&self) -> bool {
+        self.0.key.needs_principal() || self.0.tier_of.is_some()
+    }
+
     fn tables(&self) -> impl Iterator<Item = &RateTable> {
         self.0.tiers.iter().flat_map(|tier| match &tier.counters {
             Counters::Here(tables) => tables.as_slice(),

@@ -78,6 +78,7 @@ mod table;
 
 pub use backoff::{Backoff, StrikeRow, Strikes};
 pub use builder::RateLimitBuilder;
+pub(crate) use decision::{RateDecision, RateVerdict};
 pub use future::ResponseFuture;
 pub use key::{KeyWriter, RateKey};
 pub use layer::{RateLimitLayer, RateLimited};

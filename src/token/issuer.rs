@@ -183,8 +183,8 @@ impl Tokens {
         &self.0.revocations
     }
 
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
     }
 
     async fn revoke(&self, tenant: &TenantId, target: RevocationTarget) -> Result<()> {

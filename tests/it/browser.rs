@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
 use axum::response::Html;
 use axum::routing::{get, post};
 use portcullis::headers::{
@@ -115,6 +114,7 @@ async fn site(headers: &SecurityHeadersBuilder) -> (String, Arc<Mutex<Vec<String
     };
     let elsewhere = serve(Router::new().route("/evil.js", script("other-origin"))).await;
     let reports = Arc::new(Mutex::new(Vec::new()));
+    let kept = reports.clone();
     let router = Router::new()
         .route("/", get(async move |nonce: CspNonce| Html(page(&nonce, &elsewhere))))
         .route(
@@ -130,11 +130,8 @@ async fn site(headers: &SecurityHeadersBuilder) -> (String, Arc<Mutex<Vec<String
         .route("/style.css", get(async || ([("content-type", "text/css")], "#linked { color: rgb(4, 5, 6) }")))
         .route(
             "/reports",
-            post(async |State(reports): State<Arc<Mutex<Vec<String>>>>, body: String| {
-                reports.lock().unwrap().push(body);
-            }),
-        )
-        .with_state(reports.clone());
+            post(async move |body: String| kept.lock().unwrap().push(body)),
+        );
     let service = SecurityHeadersLayer::new(headers.build().unwrap()).layer(router);
     (serve(Router::new().fallback_service(service)).await, reports)
 }

@@ -388,7 +388,7 @@ async fn the_finished_router_is_served_over_a_socket() {
     let service = service().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, tower::make::Shared::new(service)).await });
+    let server = tokio::spawn(async move { axum::serve(listener, service.into_make_service()).await });
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
         .build_http::<axum::body::Body>();
     for (path, token, status) in [

@@ -17,6 +17,7 @@ mod authorizer;
 mod browser;
 mod cedar;
 mod cost;
+mod edge;
 mod explain;
 mod floors;
 mod gate;

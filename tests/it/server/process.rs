@@ -108,6 +108,9 @@ fn launch(folder: &Path, env: &[(String, String)]) -> (Child, String) {
         .env("BIND", "127.0.0.1:0")
         .env("DATABASE_URL", "sqlite://server.db")
         .env("ENVIRONMENT", "test")
+        // Tests ask more than anybody does.
+        .env("RATE_LIMIT_PER_MINUTE", "1000000000")
+        .env("RATE_LIMIT_PER_HOUR", "1000000000")
         .env("ADMIN_USERNAME", ADMIN)
         .env("ADMIN_EMAIL", "root@example.com")
         .env("ADMIN_PASSWORD", ADMIN_PASSWORD)

@@ -1,0 +1,77 @@
+//! What stands in front of the routes: limits by address, proxies, pages of other origins.
+
+use portcullis::ConfigError;
+use portcullis::context::TrustedProxies;
+use portcullis::cors::Cors;
+use portcullis::gate::GateBuilder;
+use portcullis::rate_limit::{Quota, RateLimit};
+
+use crate::config::Vars;
+
+/// More requests than anybody sends: for load tests.
+const MAX_REQUESTS: u64 = 1_000_000_000;
+
+/// Headers that pages of other origins may send, and methods they may use.
+const METHODS: [http::Method; 4] =
+    [http::Method::GET, http::Method::POST, http::Method::PUT, http::Method::DELETE];
+const HEADERS: [http::HeaderName; 2] = [http::header::AUTHORIZATION, http::header::CONTENT_TYPE];
+
+#[derive(Debug)]
+pub struct Edge {
+    proxies: TrustedProxies,
+    limit: RateLimit,
+    cors: Option<Cors>,
+}
+
+impl Edge {
+    pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
+        Ok(Self { proxies: proxies(vars)?, limit: limit(vars)?, cors: cors(vars)? })
+    }
+
+    pub fn before(&self, gate: GateBuilder) -> GateBuilder {
+        let gate = gate.with_trusted_proxies(self.proxies.clone()).add_rate_limit(self.limit.clone());
+        match &self.cors {
+            Some(cors) => gate.with_cors(cors.clone()),
+            None => gate,
+        }
+    }
+}
+
+/// By address, over everything; a refused request counts for neither quota.
+fn limit(vars: &Vars) -> Result<RateLimit, ConfigError> {
+    let quota = |name, default| {
+        Ok(u32::try_from(vars.number(name, 1..=MAX_REQUESTS)?.unwrap_or(default)).unwrap_or(u32::MAX))
+    };
+    let (minute, hour) = (quota("RATE_LIMIT_PER_MINUTE", 60)?, quota("RATE_LIMIT_PER_HOUR", 1000)?);
+    RateLimit::builder("address")
+        .add_quota(Quota::per_minute(minute))
+        .add_quota(Quota::per_hour(hour))
+        .build()
+}
+
+fn proxies(vars: &Vars) -> Result<TrustedProxies, ConfigError> {
+    match vars.list("TRUSTED_PROXIES") {
+        Some(networks) => {
+            TrustedProxies::x_forwarded_for(networks).map_err(|error| error.with_field("TRUSTED_PROXIES"))
+        }
+        None => Ok(TrustedProxies::none()),
+    }
+}
+
+fn cors(vars: &Vars) -> Result<Option<Cors>, ConfigError> {
+    let credentials = vars.flag("CORS_ALLOW_CREDENTIALS")?.unwrap_or(false);
+    let Some(origins) = vars.list("CORS_ORIGINS") else {
+        return if credentials {
+            let cure = "list the origins in CORS_ORIGINS, or unset it";
+            Err(ConfigError::new("CORS_ALLOW_CREDENTIALS", "is set, but no origin is allowed", cure))
+        } else {
+            Ok(None)
+        };
+    };
+    let mut cors = Cors::builder().allow_methods(METHODS).allow_headers(HEADERS);
+    for origin in origins {
+        cors = if origin == "*" { cors.allow_any_origin() } else { cors.allow_origin(origin) };
+    }
+    let cors = if credentials { cors.allow_credentials() } else { cors };
+    cors.build().map(Some).map_err(|error| error.with_field("CORS_ORIGINS"))
+}

@@ -1,0 +1,117 @@
+//! The future of the outer half.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::Edge;
+use super::passage::{Entry, Passage};
+use crate::rate_limit::RateDecision;
+use crate::rejection::{Rejection, RejectionCode};
+use crate::render::Render;
+use crate::wire::{CatchPanic, catch_panic, refuse};
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+pin_project! {
+    /// Answers, whatever the service inside does.
+    pub(crate) struct EdgedFuture<S: Service<Request<B>>, B, R> {
+        edge: Arc<Edge>,
+        renderer: R,
+        passage: Passage,
+        #[pin]
+        state: State<S::Future, S::Response, S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    pub(super) enum State<F, A, S, B> {
+        Going { #[pin] future: CatchPanic<F> },
+        Refused { rejection: Rejection },
+        Preflight,
+        Limited { verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
+        Settling { work: Boxed<()>, answer: Option<A> },
+    }
+}
+
+impl<S: Service<Request<B>>, B, R> EdgedFuture<S, B, R> {
+    pub(super) fn new(
+        edge: Arc<Edge>,
+        renderer: R,
+        passage: Passage,
+        state: State<S::Future, S::Response, S, B>,
+    ) -> Self {
+        Self { edge, renderer, passage, state }
+    }
+}
+
+impl<S, B, ResBody, R> Future for EdgedFuture<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    R: Render<ResBody>,
+    ResBody: Default,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let internal = || Rejection::new(RejectionCode::Internal);
+        loop {
+            let mut response = match this.state.as_mut().project() {
+                StateProj::Going { future } => match ready!(future.poll(cx)) {
+                    Some(Ok(response)) => response,
+                    Some(Err(error)) => return Poll::Ready(Err(error)),
+                    None => refuse(this.renderer, &internal()),
+                },
+                StateProj::Refused { rejection } => refuse(this.renderer, rejection),
+                StateProj::Preflight => {
+                    let mut response = Response::new(ResBody::default());
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                    response
+                }
+                StateProj::Limited { verdict, held } => {
+                    let decision = ready!(verdict.as_mut().poll(cx));
+                    let next = match (this.passage.take(decision), held.take()) {
+                        (None, Some((parts, body, mut service))) => {
+                            match this.edge.toll(this.passage, &parts) {
+                                Entry::Go => {
+                                    let request = Request::from_parts(parts, body);
+                                    State::Going { future: catch_panic(move || service.call(request)) }
+                                }
+                                Entry::Refused(rejection) => State::Refused { rejection },
+                                Entry::Limited(verdict) => {
+                                    State::Limited { verdict, held: Some((parts, body, service)) }
+                                }
+                                Entry::Preflight => State::Preflight,
+                            }
+                        }
+                        (Some(rejection), _) => State::Refused { rejection },
+                        (None, None) => State::Refused { rejection: internal() },
+                    };
+                    this.state.set(next);
+                    continue;
+                }
+                StateProj::Settling { work, answer } => {
+                    ready!(work.as_mut().poll(cx));
+                    let mut response = answer.take().unwrap_or_else(|| refuse(this.renderer, &internal()));
+                    this.edge.leave(this.passage, &mut response);
+                    return Poll::Ready(Ok(response));
+                }
+            };
+            match this.edge.settle(this.passage, response.status()) {
+                None => {
+                    this.edge.leave(this.passage, &mut response);
+                    return Poll::Ready(Ok(response));
+                }
+                Some(work) => this.state.set(State::Settling { work, answer: Some(response) }),
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A request on its way in, and its answer on its way out.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use super::Edge;
+use crate::context::{X_REQUEST_ID, response_value};
+use crate::cors::{CorsDecision, CorsHeaders};
+use crate::headers::Prepared;
+use crate::rate_limit::{RateDecision, RateRequest, RateVerdict};
+use crate::rejection::{Rejection, RejectionCode};
+use crate::wire::is_routed;
+
+/// What an answer needs to know of its request.
+#[derive(Debug, Default)]
+pub(super) struct Passage {
+    prepared: Prepared,
+    id: Option<HeaderValue>,
+    cors: CorsHeaders,
+    /// Of the limits that were asked, in their order.
+    taken: Vec<RateDecision>,
+}
+
+/// How it goes on.
+pub(super) enum Entry {
+    /// To the service inside.
+    Go,
+    /// Not at all.
+    Refused(Rejection),
+    /// A preflight, answered here.
+    Preflight,
+    /// When this limit has said what it thinks.
+    Limited(Pin<Box<dyn Future<Output = RateDecision> + Send>>),
+}
+
+impl Edge {
+    /// Everything in front of the rule, in the one right order. Nothing of the service inside has run.
+    pub(super) fn enter(&self, parts: &mut Parts) -> (Passage, Entry) {
+        let context = self.resolver.resolve(parts);
+        let mut passage = Passage { id: response_value(&context), ..Passage::default() };
+        let secure = context.is_secure();
+        parts.extensions.insert(context);
+        if let Some(headers) = &self.headers {
+            passage.prepared = headers.prepare(parts, secure);
+        }
+        if let Err(rejection) = self.wall(parts) {
+            return (passage, Entry::Refused(rejection));
+        }
+        if let Some(cors) = &self.cors {
+            let decision = cors.decide(parts);
+            let preflight = matches!(decision, CorsDecision::Preflight(_));
+            passage.cors = decision.into_headers();
+            if preflight {
+                return (passage, Entry::Preflight);
+            }
+        }
+        let entry = self.toll(&mut passage, parts);
+        (passage, entry)
+    }
+
+    /// The limits that were not asked yet, and what comes after them.
+    pub(super) fn toll(&self, passage: &mut Passage, parts: &Parts) -> Entry {
+        for limit in self.limits.iter().skip(passage.taken.len()) {
+            // The context is there, so no clock is read.
+            match limit.decide(&RateRequest::of_parts(parts, || crate::time::Timestamp::UNIX_EPOCH)) {
+                RateVerdict::Ready(decision) => {
+                    if let Some(rejection) = passage.take(decision) {
+                        return Entry::Refused(rejection);
+                    }
+                }
+                RateVerdict::Pending(decision) => return Entry::Limited(decision),
+            }
+        }
+        match self.origin.as_ref().map(|origin| origin.decide(parts)) {
+            Some(Err(reason)) => {
+                tracing::debug!(%reason, "refused a request of another site");
+                Entry::Refused(reason.into())
+            }
+            _ => Entry::Go,
+        }
+    }
+
+    fn wall(&self, parts: &mut Parts) -> Result<(), Rejection> {
+        let Some(firewall) = &self.firewall else { return Ok(()) };
+        // Where a router has matched already, another spelling comes too late: it read this one.
+        let before = is_routed(parts).then(|| parts.uri.clone());
+        firewall.check(parts).map_err(|rule| {
+            tracing::info!(rule = rule.as_str(), "the firewall refused a request");
+            firewall.rejection(rule)
+        })?;
+        match before {
+            Some(before) if before != parts.uri => {
+                tracing::info!(
+                    "refused a path that is not in its canonical form, behind a router that has matched it"
+                );
+                Err(Rejection::new(RejectionCode::Malformed))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for.
+    pub(super) fn settle(
+        &self,
+        passage: &mut Passage,
+        status: StatusCode,
+    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let mut late = Vec::new();
+        for (limit, decision) in self.limits.iter().zip(&mut passage.taken) {
+            late.extend(limit.settle(decision, status));
+        }
+        if late.is_empty() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            for work in late {
+                work.await;
+            }
+        }))
+    }
+
+    /// What the answer says besides itself. Where the security headers come last, nothing can take them off.
+    pub(super) fn leave<B>(&self, passage: &mut Passage, response: &mut Response<B>) {
+        for (limit, decision) in self.limits.iter().zip(&passage.taken) {
+            limit.add_fields(decision, response.headers_mut());
+        }
+        std::mem::take(&mut passage.cors).apply(response.headers_mut());
+        if let Some(id) = passage.id.take() {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        if let Some(headers) = &self.headers {
+            headers.apply(&passage.prepared, response);
+        }
+    }
+}
+
+impl Passage {
+    /// Notes what a limit said, and whether that is a refusal.
+    pub(super) fn take(&mut self, decision: RateDecision) -> Option<Rejection> {
+        let rejection = decision.rejection();
+        self.taken.push(decision);
+        rejection
+    }
+}
