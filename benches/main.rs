@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                     # about a minute, then one table
-//! cargo bench -- route            # only what has `route` in its name; also: decide, verify, mint, account
+//! cargo bench -- route            # only what has `route` in its name; also: decide, headers, verify, mint, account
 //! ```
 //!
 //! Compare figures of one run only. Allocations are those of the calling thread for one operation, growing a vector
@@ -16,6 +16,7 @@
 
 mod accounts;
 mod decisions;
+mod headers;
 mod routes;
 mod support;
 mod table;
@@ -40,6 +41,7 @@ fn main() {
     let runtime = support::runtime();
     routes::run(&mut criterion, &runtime, &mut table);
     decisions::run(&mut criterion, &mut table);
+    headers::run(&mut criterion, &mut table);
     tokens::run(&mut criterion, &runtime, &mut table);
     accounts::run(&mut criterion, &runtime, &mut table);
     criterion.final_summary();

@@ -23,7 +23,7 @@ pub struct SecurityHeaders {
     /// Those that need a nonce.
     policies: Vec<(HeaderName, ContentSecurityPolicy)>,
     kept: Vec<HeaderName>,
-    removed: Vec<HeaderName>,
+    removed: Names,
     credentials: Vec<HeaderName>,
     caching: Option<Caching>,
 }
@@ -76,7 +76,7 @@ impl Prepared {
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Caches in between follow these before `Cache-Control` (RFC 9213).
-const TARGETED: [HeaderName; 2] =
+static TARGETED: [HeaderName; 2] =
     [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
 
 /// How many headers of a handler fit without growing the table.
@@ -159,7 +159,7 @@ impl SecurityHeaders {
             plain: templates(false),
             policies: values.policies,
             kept: builder.kept.iter().map(|header| header.name()).collect(),
-            removed: names(&builder.removed)?,
+            removed: Names::new(names(&builder.removed)?),
             credentials: names(&builder.credentials)?,
             caching: has_caching
                 .then(|| Caching { vary, keeps: builder.kept.contains(&SecurityHeader::CacheControl) }),
@@ -250,6 +250,29 @@ impl Merge<'_> {
             entry.insert(value);
         }
         replaces
+    }
+}
+
+/// Names to look for among a handler's, nearly all of which have another length.
+#[derive(Clone, Debug)]
+struct Names {
+    names: Vec<HeaderName>,
+    /// A bit for each length there is; all from 63 on share one.
+    lengths: u64,
+}
+
+impl Names {
+    fn new(names: Vec<HeaderName>) -> Self {
+        let lengths = names.iter().fold(0, |lengths, name| lengths | Self::bit(name));
+        Self { names, lengths }
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.lengths & Self::bit(name) != 0 && self.names.contains(name)
+    }
+
+    fn bit(name: &HeaderName) -> u64 {
+        1 << name.as_str().len().min(63)
     }
 }
 

@@ -9,7 +9,8 @@ macro_rules! features {
         $first:ident = $first_text:literal, $first_doc:literal;
         $($name:ident = $text:literal, $doc:literal;)*
     ) => {
-        /// A feature of browsers that a page may use, or let others use in frames.
+        /// A feature of browsers that a page may use, or let others use in frames. Those that no browser has any more, or
+        /// yet, are left out: naming them only makes noise in consoles.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Feature {
@@ -34,17 +35,17 @@ macro_rules! features {
 
 features! {
     Accelerometer = "accelerometer", "The accelerometer.";
-    AmbientLightSensor = "ambient-light-sensor", "The light sensor.";
-    AttributionReporting = "attribution-reporting", "Reports on clicked advertisements.";
     Autoplay = "autoplay", "Sound and video that start by themselves.";
-    Battery = "battery", "The state of the battery.";
     Bluetooth = "bluetooth", "Web Bluetooth.";
     BrowsingTopics = "browsing-topics", "Interests for advertisements.";
     Camera = "camera", "Cameras.";
+    CapturedSurfaceControl = "captured-surface-control", "Scrolling what is captured.";
     ClipboardRead = "clipboard-read", "Reading the clipboard.";
     ClipboardWrite = "clipboard-write", "Writing to the clipboard.";
     ComputePressure = "compute-pressure", "How busy the processor is.";
     CrossOriginIsolated = "cross-origin-isolated", "Shared memory and precise clocks.";
+    DeferredFetch = "deferred-fetch", "Requests after the page is gone.";
+    DigitalCredentialsGet = "digital-credentials-get", "Documents in wallets.";
     DisplayCapture = "display-capture", "Pictures of the screen.";
     EncryptedMedia = "encrypted-media", "Protected media.";
     Fullscreen = "fullscreen", "The whole screen.";
@@ -55,19 +56,28 @@ features! {
     IdentityCredentialsGet = "identity-credentials-get", "Sign-in through the browser (FedCM).";
     IdleDetection = "idle-detection", "Whether somebody is there.";
     KeyboardMap = "keyboard-map", "The layout of the keyboard.";
+    LanguageDetector = "language-detector", "Telling languages, by the browser's model.";
+    LanguageModel = "language-model", "The browser's language model.";
     LocalFonts = "local-fonts", "Installed fonts.";
+    LocalNetworkAccess = "local-network-access", "Requests to the local network.";
     Magnetometer = "magnetometer", "The compass.";
     Microphone = "microphone", "Microphones.";
     Midi = "midi", "Musical instruments.";
+    OnDeviceSpeechRecognition = "on-device-speech-recognition", "Speech to text on the device.";
     OtpCredentials = "otp-credentials", "One-time codes from messages.";
     Payment = "payment", "Payment requests.";
     PictureInPicture = "picture-in-picture", "Video in a window of its own.";
+    PrivateStateTokenIssuance = "private-state-token-issuance", "Tokens that vouch for a browser.";
     PublickeyCredentialsCreate = "publickey-credentials-create", "New passkeys.";
     PublickeyCredentialsGet = "publickey-credentials-get", "Sign-in with passkeys.";
     ScreenWakeLock = "screen-wake-lock", "A screen that stays on.";
     Serial = "serial", "Serial ports.";
+    SpeakerSelection = "speaker-selection", "Which loudspeaker.";
     StorageAccess = "storage-access", "Cookies in frames of other sites.";
+    Summarizer = "summarizer", "Summaries, by the browser's model.";
     SyncXhr = "sync-xhr", "Requests that block the page.";
+    Translator = "translator", "Translations, by the browser's model.";
+    Unload = "unload", "Handlers that run when the page is left.";
     Usb = "usb", "USB devices.";
     WebShare = "web-share", "Sharing with other applications.";
     WindowManagement = "window-management", "Windows on several screens.";

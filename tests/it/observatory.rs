@@ -100,13 +100,13 @@ fn csp(headers: &HeaderMap) -> i32 {
         .filter(|(name, _)| !passive(name) && *name != "script-src")
         .flat_map(|(_, list)| list)
         .chain(&script);
-    if script.iter().any(|source| is_broad(source) || is_inline(source)) || object.iter().any(is_broad) {
+    let from_anywhere =
+        script.iter().any(|source| is_broad(source) || is_inline(source)) || object.iter().any(is_broad);
+    let has_eval = script.contains("'unsafe-eval'") || style.contains("'unsafe-eval'");
+    let insecure_pictures = || sources("img-src").iter().chain(&sources("media-src")).any(is_insecure);
+    if from_anywhere || active.any(is_insecure) {
         -20
-    } else if active.any(is_insecure) {
-        -20
-    } else if script.contains("'unsafe-eval'") || style.contains("'unsafe-eval'") {
-        -10
-    } else if sources("img-src").iter().chain(&sources("media-src")).any(is_insecure) {
+    } else if has_eval || insecure_pictures() {
         -10
     } else if style.iter().any(|source| is_broad(source) || is_inline(source)) {
         0

@@ -9,13 +9,14 @@
 //! ratios of one run, and allocations; not times of different runs or machines.
 
 mod decide;
+mod headers;
 mod measure;
 
 use measure::Table;
 
 type Run = fn() -> Table;
 
-const TABLES: &[(&str, Run)] = &[("decide", decide::run)];
+const TABLES: &[(&str, Run)] = &[("decide", decide::run), ("headers", headers::run)];
 
 fn main() {
     let wanted = std::env::args().nth(1);
