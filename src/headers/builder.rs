@@ -188,13 +188,13 @@ impl SecurityHeadersBuilder {
     }
 
     /// Takes a header of a handler or inner layer out of every answer, as `Server` and `X-Powered-By` are (ASVS 13.4.6).
-    pub fn remove(mut self, name: impl Into<String>) -> Self {
+    pub fn remove_header(mut self, name: impl Into<String>) -> Self {
         self.removed.insert(name.into().to_ascii_lowercase());
         self
     }
 
     /// Leaves a header in that would be removed. `X-XSS-Protection` can't be.
-    pub fn allow(mut self, name: &str) -> Self {
+    pub fn allow_header(mut self, name: &str) -> Self {
         if !name.eq_ignore_ascii_case("x-xss-protection") {
             self.removed.remove(&name.to_ascii_lowercase());
         }

@@ -21,8 +21,8 @@
 //!
 //! # What becomes of a handler's own headers
 //!
-//! 1. `Server`, `X-Powered-By` and their like are removed ([`remove`](SecurityHeadersBuilder::remove),
-//!    [`allow`](SecurityHeadersBuilder::allow)).
+//! 1. `Server`, `X-Powered-By` and their like are removed ([`remove_header`](SecurityHeadersBuilder::remove_header),
+//!    [`allow_header`](SecurityHeadersBuilder::allow_header)).
 //! 2. A Content Security Policy of the handler's is kept: it knows the page. Anything else that is set here is
 //!    overridden. [`keep_existing`](SecurityHeadersBuilder::keep_existing) and
 //!    [`override_existing`](SecurityHeadersBuilder::override_existing) choose differently, header by header. The same holds
