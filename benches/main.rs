@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                     # about a minute, then one table
-//! cargo bench -- route            # only what has `route` in its name; also: decide, headers, verify, mint, account
+//! cargo bench -- route            # only what has `route` in its name; also: decide, headers, limit, verify, mint, account
 //! ```
 //!
 //! Compare figures of one run only. Allocations are those of the calling thread for one operation, growing a vector
@@ -17,6 +17,7 @@
 mod accounts;
 mod decisions;
 mod headers;
+mod rate_limit;
 mod routes;
 mod support;
 mod table;
@@ -42,6 +43,7 @@ fn main() {
     routes::run(&mut criterion, &runtime, &mut table);
     decisions::run(&mut criterion, &mut table);
     headers::run(&mut criterion, &mut table);
+    rate_limit::run(&mut criterion, &runtime, &mut table);
     tokens::run(&mut criterion, &runtime, &mut table);
     accounts::run(&mut criterion, &runtime, &mut table);
     criterion.final_summary();

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::decision::RateDecision;
+use super::decision::{RateDecision, RateVerdict};
 use super::limit::RateLimit;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
@@ -33,7 +33,7 @@ pin_project! {
         Going { #[pin] future: F, decision: RateDecision },
         Refused { decision: RateDecision, rejection: Rejection },
         Waiting { verdict: Boxed<RateDecision>, held: Option<(Request<B>, S)> },
-        Settling { work: Boxed<()>, answer: Option<A> },
+        Settling { settled: Boxed<RateDecision>, response: Option<A> },
     }
 }
 
@@ -75,11 +75,15 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Going { future, decision } => {
                     let mut response = ready!(future.poll(cx))?;
-                    let work = this.limit.settle(decision, response.status());
-                    this.limit.add_fields(decision, response.headers_mut());
-                    match work {
-                        None => return Poll::Ready(Ok(response)),
-                        Some(work) => State::Settling { work, answer: Some(response) },
+                    let decision = std::mem::replace(decision, RateDecision::uncounted());
+                    match this.limit.settle(decision, response.status()) {
+                        RateVerdict::Ready(decision) => {
+                            this.limit.add_fields(&decision, response.headers_mut());
+                            return Poll::Ready(Ok(response));
+                        }
+                        RateVerdict::Pending(settled) => {
+                            State::Settling { settled, response: Some(response) }
+                        }
                     }
                 }
                 StateProj::Refused { decision, rejection } => {
@@ -99,10 +103,12 @@ where
                         }
                     }
                 }
-                StateProj::Settling { work, answer } => {
-                    ready!(work.as_mut().poll(cx));
+                StateProj::Settling { settled, response } => {
+                    let decision = ready!(settled.as_mut().poll(cx));
                     let internal = || refuse(this.renderer, &Rejection::new(RejectionCode::Internal));
-                    return Poll::Ready(Ok(answer.take().unwrap_or_else(internal)));
+                    let mut response = response.take().unwrap_or_else(internal);
+                    this.limit.add_fields(&decision, response.headers_mut());
+                    return Poll::Ready(Ok(response));
                 }
             };
             this.state.set(next);

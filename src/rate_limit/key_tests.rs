@@ -1,10 +1,10 @@
 use http::{HeaderName, Request};
 
 use super::*;
-use crate::id::{Subject, TenantId, TokenId};
+use crate::id::{RequestId, Subject, TenantId, TokenId};
+use crate::principal::Principal;
 use crate::request_context::RequestContext;
 use crate::time::Timestamp;
-use crate::{Principal, RequestId};
 
 fn request(client: Option<&str>, principal: Option<Principal>) -> Request<()> {
     let mut context = RequestContext::new(RequestId::parse("r").unwrap(), Timestamp::UNIX_EPOCH);

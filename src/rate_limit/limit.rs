@@ -1,16 +1,14 @@
 //! A limit as it is configured: [`RateLimit`].
 
 use std::fmt;
-use std::future::Future;
 use std::hash::Hasher as _;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, StatusCode};
 
 use super::builder::RateLimitBuilder;
-use super::decision::{Charge, Fields, MAX_QUOTAS, RateDecision, RateVerdict, Standing};
+use super::decision::{Charge, Fields, MAX_QUOTAS, RateDecision, RateVerdict, Standing, Standings};
 use super::key::{LatePart, RateKey, Sink};
 use super::quota::Quota;
 use super::request::RateRequest;
@@ -140,31 +138,32 @@ impl RateLimit {
         }
     }
 
-    /// Once the answer is known: gives back what only other answers cost. What is returned is to be waited for.
-    pub(crate) fn settle(
-        &self,
-        decision: &mut RateDecision,
-        status: StatusCode,
-    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    /// Once the answer is known: gives back what only other answers cost.
+    pub(crate) fn settle(&self, mut decision: RateDecision, status: StatusCode) -> RateVerdict {
         if self.0.counted.as_ref().is_none_or(|counted| counted(status)) {
-            return None;
+            return RateVerdict::Ready(decision);
         }
-        let tier = self.0.tiers.get(decision.tier)?;
-        match (&tier.counters, std::mem::replace(&mut decision.charge, Charge::Nothing)) {
-            (Counters::Here(tables), Charge::Here { hash, cost, now }) => {
+        let counters = self.0.tiers.get(decision.tier).map(|tier| &tier.counters);
+        match (counters, std::mem::replace(&mut decision.charge, Charge::Nothing)) {
+            (Some(Counters::Here(tables)), Charge::Here { hash, cost, now }) => {
                 let mut standing = [None; MAX_QUOTAS];
-                for (table, standing) in tables.iter().zip(&mut standing) {
-                    *standing = Some(Standing::of(&table.taken(table.put_back(hash, cost, now))));
+                for (table, said) in tables.iter().zip(&mut standing) {
+                    *said = Some(Standing::of(&table.taken(table.put_back(hash, cost, now))));
                 }
                 decision.restate(standing);
-                None
             }
-            (Counters::Shared { store, quotas }, Charge::Shared { keys, cost, now }) => {
+            (Some(Counters::Shared { store, quotas }), Charge::Shared { keys, cost, now }) => {
                 let (store, quotas) = (store.clone(), quotas.clone());
-                Some(Box::pin(async move { give_back(&*store, &keys, &quotas, cost, now).await }))
+                return RateVerdict::Pending(Box::pin(async move {
+                    let mut standing = [None; MAX_QUOTAS];
+                    give_back(&*store, &keys, &quotas, cost, now, &mut standing).await;
+                    decision.restate(standing);
+                    decision
+                }));
             }
-            _ => None,
+            _ => {}
         }
+        RateVerdict::Ready(decision)
     }
 
     /// Adds what an answer, refusals included, says about the quotas.
@@ -271,17 +270,20 @@ async fn shared(
     now: Timestamp,
 ) -> Result<RateDecision> {
     let mut standing = [None; MAX_QUOTAS];
-    for (n, ((key, (_, quota)), said)) in keys.iter().zip(quotas).zip(&mut standing).enumerate() {
+    for (n, (key, (_, quota))) in keys.iter().zip(quotas).enumerate() {
+        let before = keys.get(..n).unwrap_or_default();
         let taken = match store.take(key, quota, cost, now).await {
             Ok(taken) => taken,
             Err(error) => {
-                give_back(store, keys.get(..n).unwrap_or_default(), quotas, cost, now).await;
+                give_back(store, before, quotas, cost, now, &mut standing).await;
                 return Err(error);
             }
         };
-        *said = Some(Standing::of(&taken));
+        if let Some(said) = standing.get_mut(n) {
+            *said = Some(Standing::of(&taken));
+        }
         if !taken.allowed {
-            give_back(store, keys.get(..n).unwrap_or_default(), quotas, cost, now).await;
+            give_back(store, before, quotas, cost, now, &mut standing).await;
             return Ok(RateDecision::refuse(tier, standing, taken.retry_after));
         }
     }
@@ -295,10 +297,15 @@ async fn give_back(
     quotas: &[(Arc<str>, Quota)],
     cost: u32,
     now: Timestamp,
+    standing: &mut Standings,
 ) {
-    for (key, (limit, quota)) in keys.iter().zip(quotas) {
-        if let Err(error) = store.give_back(key, quota, cost, now).await {
-            tracing::warn!(%limit, error = &error as &dyn std::error::Error, "a request stays counted");
+    for ((key, (limit, quota)), said) in keys.iter().zip(quotas).zip(standing) {
+        match store.give_back(key, quota, cost, now).await {
+            Ok(taken) => *said = Some(Standing::of(&taken)),
+            Err(error) => {
+                *said = None;
+                tracing::warn!(%limit, error = &error as &dyn std::error::Error, "a request stays counted");
+            }
         }
     }
 }

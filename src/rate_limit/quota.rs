@@ -178,13 +178,19 @@ impl Quota {
         (taken, (allowed && cost > 0).then(|| Arrival::after(now, ahead)))
     }
 
-    /// The rule of [`give_back`](crate::store::RateStore::give_back): what to keep, `None` for nothing at all.
+    /// The rule of [`give_back`](crate::store::RateStore::give_back): how things stand then, and what to keep, `None` for
+    /// nothing at all.
     #[must_use]
-    pub fn give_back(&self, arrival: Arrival, cost: u32, now: Timestamp) -> Option<Arrival> {
+    pub fn give_back(&self, arrival: Option<Arrival>, cost: u32, now: Timestamp) -> (Taken, Option<Arrival>) {
         let (rule, now) = (self.in_nanos(), nanos(now));
-        let ahead = ahead(&rule, Some(arrival), now);
-        let left = rule.give_back(ahead, cost);
-        (left > 0).then(|| Arrival::after(now, left))
+        let ahead = rule.give_back(ahead(&rule, arrival, now), cost);
+        let taken = Taken {
+            allowed: true,
+            remaining: rule.remaining(ahead),
+            retry_after: Duration::ZERO,
+            reset: Duration::from_nanos(ahead),
+        };
+        (taken, (ahead > 0).then(|| Arrival::after(now, ahead)))
     }
 }
 
@@ -283,9 +289,7 @@ mod tests {
                     for (arrival, cost) in arrivals.into_iter().flat_map(|a| [0, 1, u32::MAX].map(|c| (a, c)))
                     {
                         let (_, stored) = quota.take(arrival, cost, now);
-                        if let Some(stored) = stored.or(arrival) {
-                            let _ = quota.give_back(stored, cost, now);
-                        }
+                        let _ = quota.give_back(stored.or(arrival), cost, now);
                     }
                 }
             }
@@ -297,8 +301,8 @@ mod tests {
         let (quota, now) = (Quota::per_minute(7), Timestamp::from_secs(1_000));
         let (_, before) = quota.take(None, 3, now);
         let (_, after) = quota.take(before, 2, now);
-        assert_eq!(quota.give_back(after.unwrap(), 2, now), before);
-        assert_eq!(quota.give_back(before.unwrap(), 3, now), None);
-        assert_eq!(quota.give_back(before.unwrap(), u32::MAX, now), None, "never more than there was");
+        assert_eq!(quota.give_back(after, 2, now).1, before);
+        assert_eq!(quota.give_back(before, 3, now).1, None);
+        assert_eq!(quota.give_back(before, u32::MAX, now).1, None, "never more than there was");
     }
 }

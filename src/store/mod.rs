@@ -199,8 +199,9 @@ pub trait RateStore: Send + Sync + 'static {
     /// Of racing callers no more pass than the quota says, and as many.
     async fn take(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken>;
 
-    /// Puts back what was taken at `now` and turned out not to count. Never more than is missing.
-    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<()>;
+    /// Puts back what was taken at `now` and turned out not to count, never more than is missing. Answers how things stand
+    /// then.
+    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken>;
 
     /// Counts a failure before it is known to be one, unless the key is blocked; a success [clears](Self::clear) it.
     ///

@@ -1,8 +1,8 @@
-//! The crate beside what a user would pick instead, in one run, on one thread.
+//! The crate beside what a user would pick instead, in one run, on one thread if nothing else is said.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, limit
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
@@ -10,13 +10,21 @@
 
 mod decide;
 mod headers;
+mod limit;
 mod measure;
 
 use measure::Table;
 
 type Run = fn() -> Table;
 
-const TABLES: &[(&str, Run)] = &[("decide", decide::run), ("headers", headers::run)];
+const TABLES: &[(&str, Run)] = &[
+    ("decide", decide::run),
+    ("headers", headers::run),
+    ("limit", limit::one_key),
+    ("limit", limit::ten_thousand_keys),
+    ("limit", limit::a_million_keys),
+    ("limit", limit::refused),
+];
 
 fn main() {
     let wanted = std::env::args().nth(1);

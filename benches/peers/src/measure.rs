@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
@@ -31,6 +33,39 @@ pub fn measure<T>(mut operation: impl FnMut() -> T) -> Cost {
     Cost { nanos: batches[BATCHES / 2], allocations }
 }
 
+/// Measures an operation on several threads at once, each with one of its own: the CPU time of the slowest, shared
+/// between the calls of all. Time that a thread sleeps for a lock is not in it.
+pub fn measure_on<T, F: FnMut() -> T>(threads: usize, make: impl Fn(usize) -> F + Sync) -> Cost {
+    const CALLS: u32 = 200_000;
+    let start = Barrier::new(threads);
+    let of_thread = |number: usize| {
+        let mut operation = make(number + 1);
+        time(CALLS, &mut operation);
+        let batches = (0..BATCHES).map(|_| {
+            start.wait();
+            time(CALLS, &mut operation).as_nanos() as f64 / f64::from(CALLS)
+        });
+        batches.collect::<Vec<f64>>()
+    };
+    let of_threads: Vec<Vec<f64>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|number| {
+                scope.spawn({
+                    let of_thread = &of_thread;
+                    move || of_thread(number)
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
+    });
+    let slowest = |batch| of_threads.iter().map(|of: &Vec<f64>| of[batch]).fold(0.0, f64::max);
+    let mut batches: Vec<f64> = (0..BATCHES).map(|batch| slowest(batch) / threads as f64).collect();
+    batches.sort_by(f64::total_cmp);
+    let mut operation = make(1);
+    let allocations = allocation_counter::measure(|| drop(black_box(operation()))).count_total;
+    Cost { nanos: batches[BATCHES / 2], allocations }
+}
+
 fn time<T>(calls: u32, operation: &mut impl FnMut() -> T) -> Duration {
     let began = ThreadTime::now();
     for _ in 0..calls {
@@ -44,17 +79,28 @@ pub struct Table {
     title: &'static str,
     base: &'static str,
     rows: Vec<(String, Cost)>,
+    notes: Vec<String>,
 }
 
 impl Table {
     /// A table whose ratios are to the row named `base`.
     pub fn new(title: &'static str, base: &'static str) -> Self {
-        Self { title, base, rows: Vec::new() }
+        Self { title, base, rows: Vec::new(), notes: Vec::new() }
     }
 
     /// Measures an operation into a row.
     pub fn row<T>(&mut self, name: impl Into<String>, operation: impl FnMut() -> T) {
-        self.rows.push((name.into(), measure(operation)));
+        self.add(name, measure(operation));
+    }
+
+    /// Adds a row that was measured elsewhere.
+    pub fn add(&mut self, name: impl Into<String>, cost: Cost) {
+        self.rows.push((name.into(), cost));
+    }
+
+    /// Adds a line below the table.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
     }
 }
 
@@ -73,6 +119,6 @@ impl fmt::Display for Table {
             };
             writeln!(f, "{name:width$} | {time:>10} | {ratio:>12.2} | {:>11}", cost.allocations)?;
         }
-        Ok(())
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
     }
 }

@@ -191,7 +191,8 @@ async fn a_cost_is_taken_at_once(bench: Bench) {
 async fn what_is_given_back_is_there_again(bench: Bench) {
     let quota = Quota::per_minute(60).burst(10);
     assert_eq!(bench.passing(&key("a"), quota, at(0)).await, 10);
-    bench.rates().give_back(&key("a"), &quota, 3, at(0)).await.must_work();
+    let now = bench.rates().give_back(&key("a"), &quota, 3, at(0)).await.must_work();
+    assert_eq!((now.allowed, now.remaining, now.reset), (true, 3, Duration::from_secs(7)));
     assert_eq!(bench.passing(&key("a"), quota, at(0)).await, 3);
 }
 

@@ -44,7 +44,7 @@ impl RateStore for FaultyRateStore {
         self.faults.pass(Operation::RateTake, self.rates.take(key, quota, cost, now)).await
     }
 
-    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<()> {
+    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken> {
         self.faults.pass(Operation::RateGiveBack, self.rates.give_back(key, quota, cost, now)).await
     }
 

@@ -27,14 +27,14 @@ impl RateStore for MemoryStore {
         Ok(taken)
     }
 
-    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<()> {
+    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken> {
         let mut rates = lock(&self.rates);
-        let Some(arrival) = rates.arrivals.get(key).copied() else { return Ok(()) };
-        match quota.give_back(arrival, cost, now) {
+        let (taken, next) = quota.give_back(rates.arrivals.get(key).copied(), cost, now);
+        match next {
             Some(next) => rates.arrivals.insert(key.clone(), next),
             None => rates.arrivals.remove(key),
         };
-        Ok(())
+        Ok(taken)
     }
 
     async fn strike(&self, key: &CounterKey, backoff: &Backoff, now: Timestamp) -> Result<Strikes> {

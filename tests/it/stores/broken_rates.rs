@@ -129,18 +129,18 @@ impl RateStore for Broken {
         Ok(taken)
     }
 
-    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<()> {
+    async fn give_back(&self, key: &CounterKey, quota: &Quota, cost: u32, now: Timestamp) -> Result<Taken> {
         let (key, now) = (self.key(key), self.now(now));
         let _step = self.step(Flaw::GivesBackInTwoSteps).await;
-        let Some(arrival) = self.arrivals.lock().unwrap().get(&key).copied() else { return Ok(()) };
-        let next = quota.give_back(arrival, cost, now);
+        let arrival = self.arrivals.lock().unwrap().get(&key).copied();
+        let (taken, next) = quota.give_back(arrival, cost, now);
         self.between_steps().await;
         let mut arrivals = self.arrivals.lock().unwrap();
         match next.filter(|_| !self.has(Flaw::GivesTooMuchBack)) {
             Some(next) => arrivals.insert(key, next),
             None => arrivals.remove(&key),
         };
-        Ok(())
+        Ok(taken)
     }
 
     async fn strike(&self, key: &CounterKey, backoff: &Backoff, now: Timestamp) -> Result<Strikes> {
