@@ -41,8 +41,7 @@ impl Asker {
 
 /// A table whose keys all have something on their account and none is ever refused.
 fn table(keys: u64) -> RateTable {
-    let quota =
-        if keys == 1 { Quota::per_second(u32::MAX) } else { Quota::per_second(1).burst(10_000_000) };
+    let quota = if keys == 1 { Quota::per_second(u32::MAX) } else { Quota::per_second(1).burst(10_000_000) };
     let table = RateTable::new(quota, usize::try_from(keys).unwrap()).unwrap();
     let (_, now) = Asker::new(keys, 0).next();
     (0..keys).for_each(|key| assert!(table.allows(&u32::try_from(key).unwrap(), 1, now)));
@@ -115,7 +114,8 @@ impl Service<Request<()>> for Free {
 
 fn layers(criterion: &mut Criterion, runtime: &Runtime, counts: &mut Table) {
     let limit = |quotas: &[Quota]| {
-        let builder = quotas.iter().fold(RateLimit::builder("api"), |builder, quota| builder.add_quota(*quota));
+        let builder =
+            quotas.iter().fold(RateLimit::builder("api"), |builder, quota| builder.add_quota(*quota));
         RateLimitLayer::new(builder.build().unwrap()).layer(Free)
     };
     let passing = [Quota::per_second(u32::MAX), Quota::per_minute(u32::MAX)];

@@ -119,10 +119,10 @@
 //!
 //! This is the first version. It does not
 //!
-//! - limit how often an address or an account may try: sign-in is bounded in memory and CPU, not in number. Put a limit
-//!   in front;
-//! - set security headers or rewrite paths. [`cors`], [`csrf`] and [`validate`] are layers of their own, which the gate
-//!   doesn't put in front of itself yet;
+//! - limit by itself how often an address or an account may try: give the gate a
+//!   [`RateLimit`](rate_limit::RateLimit). Sign-in is bounded in memory and CPU, not yet in number for each account;
+//! - bound bodies behind [`Gate::layer`](gate::Gate::layer), whose type it leaves alone: put a
+//!   [`BodyGuardLayer`](validate::BodyGuardLayer) inside;
 //! - know sessions in cookies, and so no CSRF protection, which bearer tokens don't need;
 //! - know second factors, passkeys, API keys, password reset and mailed links, or other identity providers;
 //! - encrypt fields of yours at rest: [`crypto::seal`] is a tool for it, not a service with key rotation;

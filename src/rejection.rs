@@ -11,6 +11,7 @@
 //! | 403 | you may not | `forbidden`, `insufficient_scope`, `cross_origin` |
 //! | 404, 405 | nothing here that you may know of | `not_found`, `method_not_allowed` |
 //! | 409, 422 | change something and try again | `username_taken`, `last_holder`, `password_rejected`, `validation_failed`, .. |
+//! | 429 | too often; `Retry-After` says when | `rate_limited` |
 //! | 503 | try the same again later | `unavailable`, `overloaded` |
 //!
 //! [`RejectionCode::ALL`] lists every one. Some belong to capabilities that this version has not got yet.

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::decision::Fields;
 use super::key::RateKey;
-use super::limit::{Cost, Counters, Inner, RateLimit, Tier, TierQuotas};
+use super::limit::{Cost, Counted, Counters, Inner, RateLimit, Tier, TierOf, TierQuotas};
 use super::quota::Quota;
 use super::request::RateRequest;
 use super::sip::SipKey;
@@ -29,9 +29,9 @@ pub struct RateLimitBuilder {
     key: RateKey,
     tenant: TenantId,
     tiers: Vec<(&'static str, Vec<Quota>)>,
-    tier_of: Option<Arc<dyn Fn(&Principal) -> Tier + Send + Sync>>,
+    tier_of: Option<TierOf>,
     cost: Cost,
-    counted: Option<Arc<dyn Fn(StatusCode) -> bool + Send + Sync>>,
+    counted: Option<Counted>,
     capacity: usize,
     store: Option<Arc<dyn RateStore>>,
     allow_on_outage: bool,

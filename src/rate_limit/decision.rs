@@ -1,7 +1,7 @@
 //! What a limit decided about a request, and what the client is told of it.
 
-use std::fmt::Write as _;
 use std::future::Future;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 pub(super) const MAX_QUOTAS: usize = 4;
 /// How long a client should wait for an outage of ours to pass.
 const RETRY_OUTAGE: Duration = Duration::from_secs(5);
+
+/// Room for four quotas with the longest names, of limit, tier and period, and the longest numbers.
+const MAX_STATE: usize = 512;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -138,7 +141,7 @@ impl Fields {
         let (mut policy, mut names) = (String::new(), Vec::new());
         for (name, count, seconds) in quotas {
             let separator = if policy.is_empty() { "" } else { ", " };
-            let _ = write!(policy, "{separator}\"{name}\";q={count};w={seconds}");
+            policy += &format!("{separator}\"{name}\";q={count};w={seconds}");
             names.push(format!("\"{name}\""));
         }
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
@@ -146,15 +149,16 @@ impl Fields {
     }
 
     fn state(&self, standing: &Standings) -> Option<HeaderValue> {
-        // Room for the longest numbers, so that the text doesn't grow while it is written.
-        let length = self.names.iter().map(|name| name.len() + ", ;r=;t=".len() + 10 + 20).sum();
-        let mut text = String::with_capacity(length);
+        let mut text = [0_u8; MAX_STATE];
+        let mut rest = text.as_mut_slice();
         for (name, standing) in self.names.iter().zip(standing) {
             let Some(Standing { remaining, seconds }) = standing else { continue };
-            let separator = if text.is_empty() { "" } else { ", " };
-            let _ = write!(text, "{separator}{name};r={remaining};t={seconds}");
+            let separator = if rest.len() == MAX_STATE { "" } else { ", " };
+            write!(rest, "{separator}{name};r={remaining};t={seconds}").ok()?;
         }
-        HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())
+        let length = MAX_STATE - rest.len();
+        // One allocation, of just that length.
+        HeaderValue::from_bytes(text.get(..length)?).ok().filter(|text| !text.is_empty())
     }
 }
 
@@ -180,6 +184,15 @@ mod tests {
         assert_eq!(headers.get_all("ratelimit").iter().count(), 2);
         RateDecision::unavailable().add_fields(&fields, &mut headers);
         assert_eq!(headers.get_all("ratelimit").iter().count(), 2, "nothing is known of it");
+    }
+
+    #[test]
+    fn the_longest_names_and_numbers_fit() {
+        let name = format!("{0}-{0}-minute", "x".repeat(32));
+        let fields = Fields::new([(&*name, 1, 1); MAX_QUOTAS].into_iter());
+        let standing = [Some(Standing { remaining: u32::MAX, seconds: u64::MAX }); MAX_QUOTAS];
+        assert_eq!(fields.state(&standing).unwrap().to_str().unwrap().matches(";t=").count(), MAX_QUOTAS);
+        assert_eq!(fields.state(&[None; MAX_QUOTAS]), None);
     }
 
     #[test]

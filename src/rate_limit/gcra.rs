@@ -30,11 +30,6 @@ impl Gcra {
         Self { interval, window: interval.saturating_mul(u64::from(burst)), slack }
     }
 
-    /// Half of what is forgiven: what may be taken off a wait so that rounding never makes it longer than it is.
-    pub(super) fn rounding(&self) -> u64 {
-        self.slack / 2
-    }
-
     /// How far ahead a burst may move the arrival.
     pub(super) fn window(&self) -> u64 {
         self.window

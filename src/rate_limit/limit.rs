@@ -26,6 +26,9 @@ use crate::time::Timestamp;
 #[derive(Clone)]
 pub struct RateLimit(pub(super) Arc<Inner>);
 
+pub(super) type TierOf = Arc<dyn Fn(&Principal) -> Tier + Send + Sync>;
+pub(super) type Counted = Arc<dyn Fn(StatusCode) -> bool + Send + Sync>;
+
 pub(super) struct Inner {
     pub(super) name: String,
     pub(super) key: RateKey,
@@ -33,9 +36,9 @@ pub(super) struct Inner {
     pub(super) tenant: TenantId,
     /// The first is for everybody who has no other.
     pub(super) tiers: Vec<TierQuotas>,
-    pub(super) tier_of: Option<Arc<dyn Fn(&Principal) -> Tier + Send + Sync>>,
+    pub(super) tier_of: Option<TierOf>,
     pub(super) cost: Cost,
-    pub(super) counted: Option<Arc<dyn Fn(StatusCode) -> bool + Send + Sync>>,
+    pub(super) counted: Option<Counted>,
     pub(super) allow_on_outage: bool,
     pub(super) unknown_address_reported: AtomicBool,
     pub(super) unknown_tier_reported: AtomicBool,
@@ -72,7 +75,6 @@ pub enum Tier {
 impl RateLimit {
     /// A limit by address, with no quota yet. The name is that of its counters and, with the period, of its quotas in
     /// `RateLimit` fields: 1 to 32 lower-case letters, digits, `-` and `_`.
-    #[must_use]
     pub fn builder(name: impl Into<String>) -> RateLimitBuilder {
         RateLimitBuilder::new(name.into())
     }

@@ -247,18 +247,20 @@ impl RateTable {
         }
     }
 
-    /// Rounded up to a microsecond, but not by what two readings of the clock lose: a minute is never 60.000001 s.
+    /// Rounded up to a microsecond. What is above a whole second by no more than a tick is that second: two readings of the
+    /// clock lose as much, and a client that is told whole seconds should not wait for one more.
     fn duration(&self, ticks: u64) -> Duration {
         let (numerator, denominator) = self.micros;
-        let ticks = ticks.saturating_sub(self.rule.rounding());
         let micros = match ticks.checked_mul(numerator) {
             Some(product) => product.div_ceil(denominator),
             None => {
-                u64::try_from((u128::from(ticks) * u128::from(numerator)).div_ceil(u128::from(denominator)))
-                    .unwrap_or(u64::MAX)
+                let product = u128::from(ticks) * u128::from(numerator);
+                u64::try_from(product.div_ceil(u128::from(denominator))).unwrap_or(u64::MAX)
             }
         };
-        Duration::from_micros(micros)
+        let over = micros % 1_000_000;
+        let is_lost = numerator >= denominator && over <= numerator.div_ceil(denominator) && over < micros;
+        Duration::from_micros(if is_lost { micros - over } else { micros })
     }
 
     /// Writes a key that is not there. `None` if it is there by now.
@@ -382,8 +384,8 @@ impl Line {
 }
 
 /// The quota in ticks, ticks in a microsecond, and microseconds in a tick. An interval is a whole number of ticks, so that
-/// nothing is lost however many requests there are. Each reading of the clock loses up to a tick, so two are forgiven: a
-/// wait that was rounded down by one of them, and a reading that lost the other.
+/// nothing is lost however many requests there are. Each reading of the clock loses up to a tick, and a wait may be said
+/// to be shorter by one, so two are forgiven.
 fn scale(quota: Quota) -> (Gcra, Ratio, (u64, u64)) {
     let (count, period) = (u128::from(quota.count().max(1)), u128::from(micros_of(quota.period())));
     let range = quota.refill_nanos().div_ceil(1_000).saturating_add(SKEW.as_micros()).max(1);

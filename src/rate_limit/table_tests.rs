@@ -66,6 +66,7 @@ fn no_more_pass_than_advertised_over_a_long_time() {
     }
 }
 
+/// Found out at times that are no multiples of anything.
 #[test]
 fn retry_after_is_exact() {
     for quota in
@@ -87,6 +88,20 @@ fn retry_after_is_exact() {
             }
             clock.advance(Duration::from_micros(n * 7_919));
         }
+    }
+}
+
+/// Whatever a reading of the clock loses: a second is said to be a second, and is enough.
+#[test]
+fn a_second_is_a_second() {
+    let table = table(Quota::per_minute(60).burst(3), 10_000);
+    for key in 0..5_000_u32 {
+        let now = ManualClock::default().now() + Duration::from_nanos(u64::from(key) * 1_234_567);
+        assert_eq!(passing(&table, key, now), 3);
+        let (at_once, later) = (table.take(&key, 1, now), table.take(&key, 1, now + SECOND / 2));
+        assert_eq!(at_once.retry_after, SECOND, "{key}");
+        assert!(later.retry_after.abs_diff(SECOND / 2) < Duration::from_micros(9), "{key}: {later:?}");
+        assert!(table.take(&key, 1, now + at_once.retry_after).allowed, "{key}");
     }
 }
 

@@ -90,8 +90,13 @@ async fn apps(builder: impl Fn() -> GateBuilder) -> Vec<(&'static str, App)> {
         .route("/admin", get(async || "admin"))
         .route("/panic", get(panics))
         .route("/cached", get(cached));
-    let layered = tower::Layer::layer(&builder().build().await.unwrap().layer(), plain);
-    vec![("router", BoxCloneSyncService::new(routed)), ("layer", BoxCloneSyncService::new(layered))]
+    let around = tower::Layer::layer(&builder().build().await.unwrap().layer(), plain.clone());
+    let inside = plain.layer(builder().build().await.unwrap().layer());
+    vec![
+        ("router", BoxCloneSyncService::new(routed)),
+        ("layer around a router", BoxCloneSyncService::new(around)),
+        ("layer of a router", BoxCloneSyncService::new(inside)),
+    ]
 }
 
 fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> Request {
@@ -229,15 +234,12 @@ async fn the_path_has_one_spelling_before_anything_matches() {
     let clock = ManualClock::default();
     for (form, app) in apps(|| builder(&clock)).await {
         let (status, _, body) = send(&app, ask("GET", "/tasks/%61bc", &[ADA])).await;
-        // Behind axum's own router it is too late to rewrite, so there it is refused.
-        match form {
-            "router" => assert_eq!((status, &*body), (200, "abc for ada")),
-            _ => assert_eq!(status, 400, "{body}"),
-        }
-        assert_eq!(
-            send(&app, ask("GET", "/%61dmin", &[ADA])).await.0,
-            if form == "router" { 403 } else { 404 }
-        );
+        // Inside axum's own router it is too late to rewrite, so there it is refused.
+        let inside = form == "layer of a router";
+        let want = if inside { (400, false) } else { (200, true) };
+        assert_eq!((status, body.contains("abc for ada")), want, "{form}: {body}");
+        let (status, ..) = send(&app, ask("GET", "/%61dmin", &[ADA])).await;
+        assert_eq!(status, if inside { 400 } else { 403 }, "{form}");
     }
 }
 

@@ -180,7 +180,7 @@ async fn the_router_keeps_route_handler_and_rule_together() {
         ("no method", "DELETE", "/tasks/42", Some("Bearer admin"), 405, "method_not_allowed"),
         ("unknown method", "FETCH", "/tasks/42", Some("Bearer admin"), 405, "method_not_allowed"),
         ("preflight without CORS", "OPTIONS", "/tasks/42", None, 405, "method_not_allowed"),
-        ("CONNECT", "CONNECT", "example.org:443", Some("Bearer admin"), 404, "not_found"),
+        ("CONNECT", "CONNECT", "example.org:443", Some("Bearer admin"), 405, "method_not_allowed"),
         ("panic", "GET", "/panic", None, 500, "internal_error"),
     ] {
         let answer = send(&service, request(method, path, token)).await;

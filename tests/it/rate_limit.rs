@@ -1,10 +1,14 @@
 //! The layer that counts, alone and over a shared store. Its rule and its table are tested where they stand.
 
+use std::convert::Infallible;
+use std::future::Future as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::Full;
 use portcullis::error::{Error, ErrorKind};
 use portcullis::network::ClientAddress;
@@ -15,7 +19,7 @@ use portcullis::store::MemoryStore;
 use portcullis::store::fault::{Failure, Faults, FaultyRateStore, Operation};
 use portcullis::time::{Clock, ManualClock};
 use portcullis::{RequestContext, RequestId};
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, ServiceExt as _, service_fn};
 
 use crate::layers::{Answer, Inner, send};
 
@@ -172,11 +176,11 @@ async fn only_failures_count() {
         let limit = if shared { limit.with_store(Arc::new(MemoryStore::new())) } else { limit };
         let service =
             RateLimitLayer::new(limit.build().unwrap()).layer(service_fn(async |request: Request<()>| {
-                let mut response = http::Response::new(Full::<Bytes>::default());
+                let mut response = Response::new(Full::<Bytes>::default());
                 if request.headers().contains_key("x-wrong") {
                     *response.status_mut() = StatusCode::UNAUTHORIZED;
                 }
-                Ok::<_, std::convert::Infallible>(response)
+                Ok::<_, Infallible>(response)
             }));
         let wrong = || {
             let mut request = request("192.0.2.1", &clock);
@@ -318,4 +322,35 @@ async fn a_grpc_client_is_told_in_its_own_way() {
     let answer = send(&service, request("192.0.2.1", &clock)).await;
     assert_eq!((answer.status.as_u16(), header(&answer, "grpc-status")), (200, "8"));
     assert_eq!(header(&answer, "ratelimit"), "\"api\";r=0;t=60");
+}
+
+/// What the layer adds to an answer: a map for two headers, and the text of one of them. A refusal is a problem of its own,
+/// with the rejection in its extensions.
+#[tokio::test]
+async fn a_limited_request_costs_a_few_allocations() {
+    let clock = ManualClock::default();
+    let limit = |quota| RateLimitLayer::new(limit(quota)).layer(Inner::default());
+    let (passing, refusing) = (limit(Quota::per_minute(1_000_000)), limit(Quota::per_day(1)));
+    let bare = Inner::default();
+    send(&refusing, request("192.0.2.1", &clock)).await;
+    let plain = allocations(&bare, 200, || request("192.0.2.1", &clock));
+    let passed = allocations(&passing, 200, || request("192.0.2.1", &clock));
+    let refused = allocations(&refusing, 429, || request("192.0.2.1", &clock));
+    assert!(passed <= plain + 3, "{passed} with a limit, {plain} without");
+    assert!(refused <= plain + 8, "{refused} refused, {plain} without a limit");
+}
+
+fn allocations<S>(service: &S, status: u16, request: impl Fn() -> Request<()>) -> u64
+where
+    S: Service<Request<()>, Response = Response<Full<Bytes>>, Error = Infallible> + Clone,
+{
+    let ask = || {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match pin!(service.clone().oneshot(request())).poll(&mut cx) {
+            Poll::Ready(Ok(response)) => assert_eq!(response.status(), status),
+            Poll::Pending => panic!("a table answers at once"),
+        }
+    };
+    ask();
+    allocation_counter::measure(ask).count_total
 }

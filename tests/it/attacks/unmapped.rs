@@ -135,7 +135,7 @@ async fn a_path_without_a_rule_is_denied_in_silence() {
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::dispatcher::set_default(&subscriber(&log));
     let service = guarded().await.layer().layer(crate::layers::Inner::default());
-    for path in ["/out", "/in/", "//in", "/canary"] {
+    for path in ["/out", "/in/", "/canary"] {
         assert_eq!(send(&service, ask(Method::GET, path)).await.status, 404, "{path}");
     }
     assert_eq!(log.text(), "");
