@@ -37,7 +37,7 @@ pin_project! {
         Refused { rejection: Rejection },
         Preflight,
         Limited { verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
-        Settling { work: Boxed<()>, answer: Option<A> },
+        Settling { work: Boxed<Vec<RateDecision>>, answer: Option<A> },
     }
 }
 
@@ -99,7 +99,8 @@ where
                     continue;
                 }
                 StateProj::Settling { work, answer } => {
-                    ready!(work.as_mut().poll(cx));
+                    let settled = ready!(work.as_mut().poll(cx));
+                    this.passage.settled(settled);
                     let mut response = answer.take().unwrap_or_else(|| refuse(this.renderer, &internal()));
                     this.edge.leave(this.passage, &mut response);
                     return Poll::Ready(Ok(response));

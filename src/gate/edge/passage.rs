@@ -103,24 +103,33 @@ impl Edge {
         }
     }
 
-    /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for.
+    /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for, and then
+    /// [noted](Passage::settled).
     pub(super) fn settle(
         &self,
         passage: &mut Passage,
         status: StatusCode,
-    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let mut late = Vec::new();
-        for (limit, decision) in self.limits.iter().zip(&mut passage.taken) {
-            late.extend(limit.settle(decision, status));
+    ) -> Option<Pin<Box<dyn Future<Output = Vec<RateDecision>> + Send>>> {
+        let taken = std::mem::take(&mut passage.taken).into_iter();
+        let verdicts: Vec<_> =
+            self.limits.iter().zip(taken).map(|(limit, decision)| limit.settle(decision, status)).collect();
+        if verdicts.iter().any(|verdict| matches!(verdict, RateVerdict::Pending(_))) {
+            return Some(Box::pin(async move {
+                let mut settled = Vec::with_capacity(verdicts.len());
+                for verdict in verdicts {
+                    settled.push(match verdict {
+                        RateVerdict::Ready(decision) => decision,
+                        RateVerdict::Pending(late) => late.await,
+                    });
+                }
+                settled
+            }));
         }
-        if late.is_empty() {
-            return None;
-        }
-        Some(Box::pin(async move {
-            for work in late {
-                work.await;
-            }
-        }))
+        passage.taken.extend(verdicts.into_iter().filter_map(|verdict| match verdict {
+            RateVerdict::Ready(decision) => Some(decision),
+            RateVerdict::Pending(_) => None,
+        }));
+        None
     }
 
     /// What the answer says besides itself. Where the security headers come last, nothing can take them off.
@@ -139,6 +148,11 @@ impl Edge {
 }
 
 impl Passage {
+    /// Notes what the limits say now that the answer is known.
+    pub(super) fn settled(&mut self, decisions: Vec<RateDecision>) {
+        self.taken = decisions;
+    }
+
     /// Notes what a limit said, and whether that is a refusal.
     pub(super) fn take(&mut self, decision: RateDecision) -> Option<Rejection> {
         let rejection = decision.rejection();

@@ -24,7 +24,7 @@ async fn bodies() {
         ("cut", "register", JSON, b"{\"username\":\"ada\"", 400, "malformed_request"),
         ("not json", "register", JSON, b"username=ada", 400, "malformed_request"),
         ("not utf-8", "register", JSON, not_utf8, 400, "malformed_request"),
-        ("two documents", "register", JSON, b"{}{}", 422, "validation_failed"),
+        ("two documents", "register", JSON, b"{}{}", 400, "malformed_request"),
         ("an array", "register", JSON, b"[]", 422, "validation_failed"),
         ("null", "register", JSON, b"null", 422, "validation_failed"),
         ("nothing in it", "register", JSON, b"{}", 422, "validation_failed"),
@@ -81,8 +81,6 @@ async fn credentials() {
     let me = "/api/auth/me";
     let bearer = format!("Bearer {token}");
     for (name, path, headers, code) in [
-        ("twice", me, vec![bearer.as_str(), &bearer], "credential_ambiguous"),
-        ("basic and bearer", me, vec!["Basic YTpi", &bearer], "credential_ambiguous"),
         ("basic", me, vec!["Basic YTpi"], "scheme_unsupported"),
         ("no scheme", me, vec![token.as_str()], "scheme_unsupported"),
         ("no token", me, vec!["Bearer"], "token_invalid"),
@@ -96,6 +94,11 @@ async fn credentials() {
         let ask = headers.into_iter().fold(api.get(path), |ask, value| ask.header("authorization", value));
         let answer = ask.send().await.expect(401);
         assert_eq!(answer.json()["code"], code, "{name}");
+    }
+    // Two of them have no one meaning.
+    for first in [bearer.as_str(), "Basic YTpi"] {
+        let ask = api.get(me).header("authorization", first).header("authorization", &bearer);
+        ask.send().await.refused(400, "malformed_request");
     }
     // A public route does not even read them.
     api.get("/health").bearer("nonsense").send().await.expect(200);
@@ -160,26 +163,22 @@ async fn paths() {
     }
     api.get("/api/auth/%6de").send().await.refused(401, "unauthenticated");
     api.get("/api/auth/%6de").bearer(&token).send().await.expect(200);
-    for path in ["/api/notes/%00", "/api/notes/..%2f..", "/api/notes/%zz"] {
+    for path in ["/api/notes/%00", "/api/notes/%FF", "/api/notes/..%2f..", "/api/notes/%zz"] {
         api.get(path).bearer(&token).send().await.refused(400, "malformed_request");
     }
-    for path in ["/api/notes/%FF", "/api/notes/a%20b"] {
-        api.get(path).send().await.refused(401, "unauthenticated");
-        api.get(path).bearer(&token).send().await.refused(404, "not_found");
-    }
+    api.get("/api/notes/a%20b").send().await.refused(401, "unauthenticated");
+    api.get("/api/notes/a%20b").bearer(&token).send().await.refused(404, "not_found");
     let long = format!("/api/notes/{}", "a".repeat(20_000));
     api.get(&long).bearer(&token).send().await.refused(414, "uri_too_long");
 
     let admin = api.admin().await.access;
-    for path in ["%FF", "a%20b", "nobody", &"a".repeat(1000)] {
+    for path in ["a%20b", "nobody", &"a".repeat(1000)] {
         let path = format!("/api/admin/users/{path}");
         api.ask("DELETE", &path).bearer(&admin).send().await.refused(404, "not_found");
         let roles = api.ask("PUT", &format!("{path}/roles")).bearer(&admin).json(json!({ "roles": [] }));
         roles.send().await.refused(404, "not_found");
     }
-    for query in
-        ["limit=x", "limit=-1", "limit=1&limit=2", "after=%00", "after=a%20b", "role=admin", "=", "limit"]
-    {
+    for query in ["limit=x", "limit=-1", "limit=1&limit=2", "after=a%20b", "role=admin", "=", "limit"] {
         let path = format!("/api/admin/users?{query}");
         api.get(&path).bearer(&admin).send().await.refused(422, "validation_failed");
     }
