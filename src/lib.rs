@@ -96,8 +96,9 @@
 //! | [`validate`] | how large, how slow and of which type a body may be |
 //! | [`error`], [`id`], [`network`], [`origin`], [`secret`], [`time`] | the words the others are written in |
 //!
-//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`rate_limit`], [`gate`]) need tower
-//! and nothing else. Futures that wait need a tokio runtime.
+//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`context`], [`cors`],
+//! [`csrf`], [`firewall`], [`gate`], [`headers`], [`rate_limit`], [`validate`]) need tower and nothing else. Futures that
+//! wait need a tokio runtime.
 //!
 //! # Features
 //!
@@ -123,7 +124,7 @@
 //!   [`RateLimit`](rate_limit::RateLimit). Sign-in is bounded in memory and CPU, not yet in number for each account;
 //! - bound bodies behind [`Gate::layer`](gate::Gate::layer), whose type it leaves alone: put a
 //!   [`BodyGuardLayer`](validate::BodyGuardLayer) inside;
-//! - know sessions in cookies, and so no CSRF protection, which bearer tokens don't need;
+//! - know sessions in cookies;
 //! - know second factors, passkeys, API keys, password reset and mailed links, or other identity providers;
 //! - encrypt fields of yours at rest: [`crypto::seal`] is a tool for it, not a service with key rotation;
 //! - ask a [`KeyProvider`](crypto::KeyProvider) for keys again after start-up:

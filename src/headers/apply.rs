@@ -12,8 +12,8 @@ use http::{Extensions, Response};
 use super::builder::{SecurityHeadersBuilder, header_name};
 use super::csp::{ContentSecurityPolicy, CspNonce};
 use super::value::SecurityHeader;
-use super::vary::merged;
 use crate::error::ConfigError;
+use crate::wire::merge_vary;
 
 /// The headers of every answer, put together once: see the [module](super).
 #[derive(Clone, Debug)]
@@ -207,7 +207,7 @@ impl SecurityHeaders {
             headers.insert(CACHE_CONTROL, NO_STORE);
             TARGETED.iter().for_each(|name| drop(headers.remove(name)));
         }
-        let vary = merged(headers.get_all(VARY).iter(), &caching.vary);
+        let vary = merge_vary(headers.get_all(VARY).iter(), &caching.vary);
         headers.insert(VARY, vary);
     }
 }
@@ -240,7 +240,7 @@ impl Merge<'_> {
         let replaces = if *entry.key() == CACHE_CONTROL {
             says_no_store(&value) || keeps_caching()
         } else if *entry.key() == VARY {
-            let merged = merged([&value].into_iter(), entry.get());
+            let merged = merge_vary([&value].into_iter(), entry.get());
             entry.insert(merged);
             return true;
         } else {

@@ -72,7 +72,6 @@ mod reporting;
 #[cfg(test)]
 mod tests;
 mod value;
-mod vary;
 
 pub use apply::{Cacheable, Prepared, SecurityHeaders};
 pub use builder::SecurityHeadersBuilder;

@@ -19,4 +19,4 @@ use path::matched_route;
 pub(crate) use path::{asked_for, is_routed, whole_path};
 pub(crate) use refuse::refuse;
 use refuse::refused;
-pub(crate) use vary::add_vary;
+pub(crate) use vary::{add_vary, merge_vary};

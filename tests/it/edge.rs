@@ -116,6 +116,9 @@ async fn send(app: &App, request: Request) -> (u16, HeaderMap, String) {
     (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
 }
 
+/// Name, method, path, headers, status.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], u16);
+
 const ADA: (&str, &str) = ("authorization", "Bearer ada");
 const APP: (&str, &str) = ("origin", "https://app.example");
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
@@ -127,7 +130,7 @@ async fn every_answer_carries_the_headers() {
     let big = ("content-length", "2000000");
     let preflight = ("access-control-request-method", "GET");
     for (form, app) in apps(|| builder(&clock).with_cors(cors()).add_rate_limit(per_minute(14))).await {
-        let rows: [(&str, &str, &str, &[(&str, &str)], u16); 14] = [
+        let rows: [Row<'_>; 14] = [
             ("served", "GET", "/open", &[], 200),
             ("not modified", "GET", "/cached", &[], 304),
             ("unknown", "GET", "/tasks/1", &[], 401),

@@ -22,7 +22,7 @@ use portcullis::rejection::RejectionCode;
 use portcullis::validate::{BodyGuard, BodyGuardLayer, ContentTypes, GuardedBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tower::{Layer, Service, ServiceExt as _, service_fn};
 
 use crate::layers::send;
@@ -122,7 +122,8 @@ async fn a_body_over_the_limit_is_413_with_and_without_a_length() {
         }
         let mut answer = Vec::new();
         // Ends only when the server closes the connection.
-        stream.read_to_end(&mut answer).await.unwrap();
+        let end = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+        assert!(end.is_ok_and(|end| end.is_ok()), "{name}: not closed after {answer:?}");
         let answer = String::from_utf8(answer).unwrap().to_ascii_lowercase();
         assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{name}: {answer}");
         assert_eq!(answer.contains("\r\nconnection: close\r\n"), status == 413, "{name}: {answer}");
