@@ -14,7 +14,7 @@ use governor::{DefaultKeyedRateLimiter, Quota as TheirQuota, RateLimiter};
 use portcullis::rate_limit::{Quota, RateTable};
 use portcullis::time::{Clock, SystemClock, Timestamp};
 
-use crate::measure::{Table, measure_on};
+use crate::measure::{Table, measure_on, measure_once};
 
 const BURST: u32 = 100_000_000;
 
@@ -70,11 +70,8 @@ fn compare(title: &'static str, count: u64, (quota, theirs): (Quota, TheirQuota)
     table.row("governor", check(1));
     let threads = measure_on(2, check);
 
-    let still: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> = RateLimiter::new(
-        theirs,
-        DashMapStateStore::<u32>::default(),
-        FakeRelativeClock::default(),
-    );
+    let still: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
+        RateLimiter::new(theirs, DashMapStateStore::<u32>::default(), FakeRelativeClock::default());
     (0..count as u32).for_each(|key| assert!(still.check_key(&key).is_ok()));
     let mut asked = keys(1);
     table.row("governor, time handed in", || still.check_key(&asked.next()).is_ok());
@@ -117,5 +114,41 @@ pub fn refused() -> Table {
     assert!(ours.allows(&7_u32, 1, now));
     table.row("portcullis", || !ours.allows(black_box(&7_u32), 1, now));
     table.row("portcullis, with how long to wait", || ours.take(black_box(&7_u32), 1, now).retry_after);
+    table
+}
+
+/// Addresses that send one request each, as whoever can spoof them does. What has no bound gets a tenth of them.
+pub fn flood() -> Table {
+    const ADDRESSES: u32 = 10_000_000;
+    let mut table = Table::new("limit: each address new", "governor");
+    let governor = DefaultKeyedRateLimiter::<u32>::dashmap(TheirQuota::per_minute(NonZeroU32::MIN));
+    let mut cost = None;
+    let measured = allocation_counter::measure(|| {
+        let flood = |n: &mut u32| {
+            *n += 1;
+            assert!(governor.check_key(n).is_ok());
+        };
+        cost = Some(measure_once(ADDRESSES / 10, flood));
+    });
+    table.add("governor", cost.expect("was measured"));
+    table.note(format!(
+        "governor grew by {} MB for {} addresses",
+        measured.bytes_current / 1_000_000,
+        ADDRESSES / 10
+    ));
+    let ours = RateTable::new(Quota::per_minute(60), 100_000).expect("can stand");
+    let (now, before) = (Timestamp::from_secs(1_800_000_000), ours.bytes());
+    (0..60).for_each(|_| assert!(ours.allows(&u32::MAX, 1, now)));
+    let flood = |n: &mut u32| {
+        *n += 1;
+        assert!(ours.allows(n, 1, now));
+    };
+    table.add("portcullis", measure_once(ADDRESSES, flood));
+    assert_eq!(before, ours.bytes());
+    let kept = if ours.allows(&u32::MAX, 1, now) { "was forgotten" } else { "is still limited" };
+    let (evicted, bytes) = (ours.evicted(), before / 1_000);
+    table.note(format!(
+        "portcullis has {bytes} kB; {ADDRESSES} addresses, {evicted} displaced; who was limited {kept}"
+    ));
     table
 }

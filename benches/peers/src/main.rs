@@ -24,6 +24,7 @@ const TABLES: &[(&str, Run)] = &[
     ("limit", limit::ten_thousand_keys),
     ("limit", limit::a_million_keys),
     ("limit", limit::refused),
+    ("limit", limit::flood),
 ];
 
 fn main() {

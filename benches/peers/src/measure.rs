@@ -66,6 +66,14 @@ pub fn measure_on<T, F: FnMut() -> T>(threads: usize, make: impl Fn(usize) -> F 
     Cost { nanos: batches[BATCHES / 2], allocations }
 }
 
+/// Measures an operation that can't be repeated, over so many calls that share a state.
+pub fn measure_once<S: Default>(calls: u32, mut operation: impl FnMut(&mut S)) -> Cost {
+    let mut state = S::default();
+    let nanos = time(calls, &mut || operation(&mut state)).as_nanos() as f64 / f64::from(calls);
+    let allocations = allocation_counter::measure(|| operation(&mut state)).count_total;
+    Cost { nanos, allocations }
+}
+
 fn time<T>(calls: u32, operation: &mut impl FnMut() -> T) -> Duration {
     let began = ThreadTime::now();
     for _ in 0..calls {
