@@ -71,10 +71,10 @@ mod key;
 mod layer;
 mod limit;
 mod quota;
-mod ratio;
 mod request;
 mod sip;
 mod table;
+mod ticks;
 
 pub use backoff::{Backoff, StrikeRow, Strikes};
 pub use builder::RateLimitBuilder;

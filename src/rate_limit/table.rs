@@ -4,12 +4,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::gcra::{Gcra, Step};
 use super::quota::{Quota, SKEW, Taken};
-use super::ratio::Ratio;
 use super::sip::SipKey;
+use super::ticks::{Ticks, micros_of};
 use crate::error::ConfigError;
 use crate::time::Timestamp;
 
@@ -18,9 +17,6 @@ const SLOTS: usize = 8;
 /// A slot is `fingerprint << ARRIVAL_BITS | arrival`. A fingerprint is never 0, so 0 is an empty slot.
 const ARRIVAL_BITS: u32 = 40;
 const ARRIVAL: u64 = (1 << ARRIVAL_BITS) - 1;
-/// The time an arrival can lie ahead is about so many ticks, so that the clock of 2^40 ticks turns over after 2^14 times
-/// that.
-const RANGE: u64 = 1 << 26;
 /// New keys with the same low bits wait for each other.
 const STRIPES: usize = 256;
 /// A new key goes to its first line while that has room to spare, so that most are found at their first look.
@@ -66,10 +62,7 @@ const MAX_KEYS: usize = 1 << 32;
 pub struct RateTable {
     quota: Quota,
     rule: Gcra,
-    /// Ticks in a microsecond.
-    ticks: Ratio,
-    /// Microseconds in a tick, as a fraction.
-    micros: (u64, u64),
+    ticks: Ticks,
     /// What lies further ahead is not an arrival.
     furthest: u64,
     key: SipKey,
@@ -125,13 +118,12 @@ impl RateTable {
             ));
         }
         let count = keys.saturating_mul(2).div_ceil(SLOTS).next_power_of_two().max(2);
-        let (rule, ticks, micros) = scale(quota);
-        let skew = ticks.down(micros_of(SKEW)).min(1 << 38);
+        let (ticks, rule) = Ticks::of(quota);
+        let skew = ticks.of_micros(micros_of(SKEW)).min(1 << 38);
         Ok(Self {
             quota,
             rule,
             ticks,
-            micros,
             furthest: rule.furthest().saturating_add(skew),
             key,
             lines: (0..count).map(|_| Line::default()).collect(),
@@ -242,25 +234,9 @@ impl RateTable {
         Taken {
             allowed: drawn.allowed,
             remaining: self.rule.remaining(drawn.ahead),
-            retry_after: self.duration(drawn.wait),
-            reset: self.duration(drawn.ahead),
+            retry_after: self.ticks.duration(drawn.wait),
+            reset: self.ticks.duration(drawn.ahead),
         }
-    }
-
-    /// Rounded up to a microsecond. What is above a whole second by no more than a tick is that second: two readings of the
-    /// clock lose as much, and a client that is told whole seconds should not wait for one more.
-    fn duration(&self, ticks: u64) -> Duration {
-        let (numerator, denominator) = self.micros;
-        let micros = match ticks.checked_mul(numerator) {
-            Some(product) => product.div_ceil(denominator),
-            None => {
-                let product = u128::from(ticks) * u128::from(numerator);
-                u64::try_from(product.div_ceil(u128::from(denominator))).unwrap_or(u64::MAX)
-            }
-        };
-        let over = micros % 1_000_000;
-        let is_lost = numerator >= denominator && over <= numerator.div_ceil(denominator) && over < micros;
-        Duration::from_micros(if is_lost { micros - over } else { micros })
     }
 
     /// Writes a key that is not there. `None` if it is there by now.
@@ -336,7 +312,7 @@ impl RateTable {
 
     #[inline]
     fn tick(&self, now: Timestamp) -> u64 {
-        self.ticks.down(now.as_micros().cast_unsigned()) & ARRIVAL
+        self.ticks.of_micros(now.as_micros().cast_unsigned()) & ARRIVAL
     }
 
     /// How far ahead the arrival in a slot lies; 0 if it says nothing any more: past, or from before the clock turned
@@ -381,23 +357,6 @@ impl Line {
         // It may have become another's meanwhile.
         (word >> ARRIVAL_BITS == fingerprint).then_some((slot, word))
     }
-}
-
-/// The quota in ticks, ticks in a microsecond, and microseconds in a tick. An interval is a whole number of ticks, so that
-/// nothing is lost however many requests there are. Each reading of the clock loses up to a tick, and a wait may be said
-/// to be shorter by one, so two are forgiven.
-fn scale(quota: Quota) -> (Gcra, Ratio, (u64, u64)) {
-    let (count, period) = (u128::from(quota.count().max(1)), u128::from(micros_of(quota.period())));
-    let range = quota.refill_nanos().div_ceil(1_000).saturating_add(SKEW.as_micros()).max(1);
-    let interval = u128::from(RANGE).saturating_mul(period) / count.saturating_mul(range);
-    let interval = u64::try_from(interval).unwrap_or(u64::MAX).max(1);
-    let (count, period) = (u64::from(quota.count().max(1)), micros_of(quota.period()));
-    let in_period = interval.saturating_mul(count);
-    (Gcra::new(interval, quota.max_burst(), 2), Ratio::new(in_period, period), (period, in_period))
-}
-
-fn micros_of(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for RateTable {

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -126,8 +127,9 @@ fn what_is_given_back_is_there_again() {
 fn the_clock_turns_over() {
     let quota = Quota::per_minute(60);
     let table = table(quota, 100);
-    let turn =
-        Timestamp::from_micros(i64::try_from(table.duration((1 << ARRIVAL_BITS) + 2).as_micros()).unwrap());
+    let turn = Timestamp::from_micros(
+        i64::try_from(table.ticks.duration((1 << ARRIVAL_BITS) + 2).as_micros()).unwrap(),
+    );
     assert!(table.tick(turn) < 4 && table.tick(turn - SECOND) > ARRIVAL / 2);
     for key in 0..200 {
         let now = turn - Duration::from_millis(u64::from(key) * 500);
@@ -403,7 +405,7 @@ proptest! {
         let table = roomy(quota);
         let mut model = Reference::new(quota);
         let clock = ManualClock::default();
-        let near = i128::from(table.micros.0 * 4 / table.micros.1 + 2) * model.count;
+        let near = i128::try_from(table.ticks.duration(4).as_micros() + 2).unwrap() * model.count;
         for call in calls {
             let now = clock.now();
             match call {
