@@ -15,13 +15,12 @@ use secrecy::SecretString;
 use crate::edge::Edge;
 
 /// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
-const NOT_YET: [&str; 7] = [
+const NOT_YET: [&str; 6] = [
     "ENCRYPTION_ALGORITHM",
     "ENCRYPTION_KEY",
     "LOGIN_ATTEMPT_WINDOW_MINUTES",
     "MAX_LOGIN_ATTEMPTS",
     "REDIS_URL",
-    "SIGN_IN_PER_MINUTE",
     "SMTP_URL",
 ];
 

@@ -1,6 +1,7 @@
 //! What stands in front of the routes: limits by address, proxies, pages of other origins.
 
 use portcullis::ConfigError;
+use portcullis::axum::sign_in_key;
 use portcullis::context::TrustedProxies;
 use portcullis::cors::Cors;
 use portcullis::gate::GateBuilder;
@@ -20,12 +21,19 @@ const HEADERS: [http::HeaderName; 2] = [http::header::AUTHORIZATION, http::heade
 pub struct Edge {
     proxies: TrustedProxies,
     limit: RateLimit,
+    /// For the routes of accounts.
+    pub sign_in_limit: RateLimit,
     cors: Option<Cors>,
 }
 
 impl Edge {
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
-        Ok(Self { proxies: proxies(vars)?, limit: limit(vars)?, cors: cors(vars)? })
+        Ok(Self {
+            proxies: proxies(vars)?,
+            limit: limit(vars)?,
+            sign_in_limit: sign_in_limit(vars)?,
+            cors: cors(vars)?,
+        })
     }
 
     pub fn before(&self, gate: GateBuilder) -> GateBuilder {
@@ -39,14 +47,23 @@ impl Edge {
 
 /// By address, over everything; a refused request counts for neither quota.
 fn limit(vars: &Vars) -> Result<RateLimit, ConfigError> {
-    let quota = |name, default| {
-        Ok(u32::try_from(vars.number(name, 1..=MAX_REQUESTS)?.unwrap_or(default)).unwrap_or(u32::MAX))
-    };
-    let (minute, hour) = (quota("RATE_LIMIT_PER_MINUTE", 60)?, quota("RATE_LIMIT_PER_HOUR", 1000)?);
+    let minute = number(vars, "RATE_LIMIT_PER_MINUTE", 60)?;
+    let hour = number(vars, "RATE_LIMIT_PER_HOUR", 1000)?;
     RateLimit::builder("address")
         .add_quota(Quota::per_minute(minute))
         .add_quota(Quota::per_hour(hour))
         .build()
+}
+
+/// By address and the name that is signed in as.
+fn sign_in_limit(vars: &Vars) -> Result<RateLimit, ConfigError> {
+    let quota = Quota::per_minute(number(vars, "SIGN_IN_PER_MINUTE", 5)?);
+    RateLimit::builder("sign-in").with_key(sign_in_key()).add_quota(quota).build()
+}
+
+fn number(vars: &Vars, name: &'static str, default: u64) -> Result<u32, ConfigError> {
+    let number = vars.number(name, 1..=MAX_REQUESTS)?.unwrap_or(default);
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 fn proxies(vars: &Vars) -> Result<TrustedProxies, ConfigError> {

@@ -119,7 +119,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         clock: shared_clock,
     };
     app.migrate().await?;
-    let routes = routes::build(config.environment, &accounts, gate.tenant(), clock);
+    let routes =
+        routes::build(config.environment, &accounts, gate.tenant(), clock, config.edge.sign_in_limit.clone());
     let service = gate.router().add_routes(routes.with_state(app)).finish()?;
     if let Some(file) = &config.roles {
         gate.follow_roles(file.clone()).await.map_err(config::roles_file)?;

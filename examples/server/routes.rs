@@ -9,8 +9,9 @@ use portcullis::TenantId;
 use portcullis::account::Accounts;
 use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, Rule};
-use portcullis::axum::{Routes, account_routes, jwks_routes};
+use portcullis::axum::{Routes, account_routes_with_sign_in_limit, jwks_routes};
 use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::rate_limit::{Quota, RateLimit};
 use portcullis::store::MemoryStore;
 use serde_json::json;
 
@@ -24,6 +25,7 @@ pub fn build(
     accounts: &Accounts,
     tenant: &TenantId,
     clock: ServerClock,
+    sign_in_limit: RateLimit,
 ) -> Routes<App> {
     let routes = Routes::new()
         .route(Method::GET, "/api/tasks", tasks::list, Rule::permission("tasks:read"))
@@ -40,7 +42,7 @@ pub fn build(
         .route(Method::DELETE, "/api/admin/users/{id}", admin::delete, Rule::permission("users:delete"))
         .route(Method::GET, "/api/admin/audit", admin::audit, Rule::role("admin"))
         .route(Method::GET, "/health", async || Json(json!({ "status": "ok" })), Rule::public())
-        .add_routes_at("/api/auth", account_routes(accounts, tenant))
+        .add_routes_at("/api/auth", account_routes_with_sign_in_limit(accounts, tenant, sign_in_limit))
         .add_routes(jwks_routes(accounts.tokens()));
     match environment {
         Environment::Test => routes.add_routes_at("/api/debug", debug::routes(clock, accounts.clone())),
@@ -59,6 +61,7 @@ pub async fn table(environment: Environment) -> Result<AccessMap, Box<dyn Error>
         .with_audience("http://localhost")
         .build()
         .await?;
-    let routes = build(environment, &accounts, &TenantId::default(), ServerClock::default());
+    let limit = RateLimit::builder("none").add_quota(Quota::per_minute(1)).build()?;
+    let routes = build(environment, &accounts, &TenantId::default(), ServerClock::default(), limit);
     Ok(routes.access_map(&roles::model()?)?)
 }

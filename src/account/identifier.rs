@@ -74,7 +74,7 @@ pub(super) fn email(text: &str) -> Result<LoginName, Reason> {
 /// What to look up for whatever was typed at sign-in. Every text has a key, so that what is no name at all takes the
 /// same path as a name nobody has.
 #[must_use]
-pub(super) fn login_key(identifier: &str) -> LoginKey {
+pub(crate) fn login_key(identifier: &str) -> LoginKey {
     if let Ok(name) = email(identifier) {
         return LoginKey::email(&name.canonical);
     }

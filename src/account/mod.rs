@@ -84,6 +84,8 @@ use crate::token::Tokens;
 pub use administration::By;
 pub use builder::AccountsBuilder;
 pub use error::AccountError;
+#[cfg(feature = "axum")]
+pub(crate) use identifier::login_key;
 pub use identifier::{MAX_EMAIL_BYTES, MAX_USERNAME_CHARS};
 pub use register::Registration;
 pub use sign_in::SignedIn;

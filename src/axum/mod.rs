@@ -75,5 +75,5 @@ pub use authorized::{Authorized, Requirement};
 pub use extract::Claims;
 pub use json::StrictJson;
 pub use router::{GateRouter, Routes};
-pub use routes::{account_routes, jwks_routes};
+pub use routes::{account_routes, account_routes_with_sign_in_limit, jwks_routes, sign_in_key};
 pub use service::{GateService, ResponseFuture};

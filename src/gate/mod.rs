@@ -1,6 +1,18 @@
 //! The gate: every layer, in the one right order, decided in one fused service.
 //!
-//! Each request is looked up in the [`AccessMap`]; then:
+//! **The outer half** stands between the socket and the question who is asking:
+//!
+//! 1. [`context`](crate::context): name, time, client, channel; one clock read for everything further in;
+//! 2. [`headers`](crate::headers) are put on every answer, also on refusals and on that to a panic;
+//! 3. [`firewall`](crate::firewall): what has no one meaning is 400; the path gets its one form before anything matches;
+//! 4. [`cors`](crate::cors) answers preflights and tells pages which answers they may read;
+//! 5. [`rate_limit`](crate::rate_limit)s by address: 429;
+//! 6. the [origin rule](crate::csrf): what another site's page sends is 403.
+//!
+//! Headers, firewall and origin rule are there at their strictest unless they are given or taken out by name. CORS and
+//! limits are there once they are given: what a service's quotas are, nobody else knows.
+//!
+//! **The inner half** looks each request up in the [`AccessMap`]; then:
 //!
 //! 1. no rule: 404. A rule for other methods: 405 with `Allow`;
 //! 2. [`Rule::public`]: on to the handler. Credentials are not read and there is no principal;
@@ -17,8 +29,8 @@
 //!
 //! Tests of an application ask as whom they like with [`testing`] (feature `test-util`).
 //!
-//! A path that is not in canonical form (`/t%61sks`, `//tasks`, `/a/../b`) has no rule where the gate goes by the path,
-//! because what stands behind it might read it differently.
+//! Behind axum's own `Router::layer` a router has matched already, so that a path that is not in its canonical form
+//! (`/t%61sks`) is refused there instead of rewritten.
 //!
 //! ```
 //! use std::convert::Infallible;

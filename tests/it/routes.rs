@@ -2,8 +2,12 @@
 
 use ::axum::body::{Body, to_bytes};
 use http::{Request, header};
-use portcullis::axum::{GateService, account_routes, jwks_routes};
+use portcullis::axum::{
+    GateService, account_routes, account_routes_with_sign_in_limit, jwks_routes, sign_in_key,
+};
 use portcullis::gate::Gate;
+use portcullis::network::Connection;
+use portcullis::rate_limit::{Quota, RateLimit};
 use portcullis::store::fault::{Failure, Operation};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -184,4 +188,53 @@ async fn the_public_keys_are_public() {
     assert_eq!(status, 200);
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     assert!(keys["keys"][0].get("d").is_none(), "the private half stays here");
+}
+
+/// Contract of the limit on sign-in: an address has so many tries at a name, whether or not anybody has it, however it is
+/// spelt, and whatever the password; and whoever is limited costs no hash.
+// ASVS 6.3.1
+#[tokio::test]
+async fn sign_ins_are_limited_by_address_and_name() {
+    let world = World::new().await;
+    world.register("ada").await;
+    world.register("bob").await;
+    let gate = Gate::builder().with_accounts(world.accounts.clone()).build().await.unwrap();
+    let limit = RateLimit::builder("sign-in").with_key(sign_in_key()).add_quota(Quota::per_minute(5)).build();
+    let routes = account_routes_with_sign_in_limit(&world.accounts, gate.tenant(), limit.unwrap());
+    let service = gate.router().add_routes_at("/auth", routes).finish().unwrap();
+    let sign_in = async |from: &str, name: &str, password: &str| {
+        let body = json!({ "username": name, "password": password }).to_string();
+        let request = Request::post("/auth/login").header(header::CONTENT_TYPE, "application/json");
+        let mut request = request.body(Body::from(body)).unwrap();
+        request.extensions_mut().insert(Connection::new(from.parse().unwrap()));
+        service.clone().oneshot(request).await.unwrap()
+    };
+    let (here, there) = ("192.0.2.7:1", "192.0.2.8:1");
+    for (name, spellings, want) in
+        [("known", ["ada", "ADA", "\u{ff41}da"], 200), ("nobody's", ["eve", "EVE", "eve"], 401)]
+    {
+        for n in 0..5 {
+            let password = if n == 4 { PASSWORD } else { "a guess that is wrong" };
+            let answer = sign_in(here, spellings[n % 3], password).await;
+            assert_eq!(answer.status(), if n == 4 { want } else { 401 }, "{name}, {n}");
+            assert_eq!(
+                answer.headers()["ratelimit"].to_str().unwrap().contains(&format!("r={}", 4 - n)),
+                true
+            );
+        }
+        let before = world.accounts.passwords().stats();
+        let answer = sign_in(here, spellings[0], PASSWORD).await;
+        assert_eq!(answer.status(), 429, "{name}");
+        assert_eq!(answer.headers()["retry-after"], "12", "{name}");
+        assert_eq!(
+            format!("{:?}", world.accounts.passwords().stats()),
+            format!("{before:?}"),
+            "{name}: no hash"
+        );
+        assert_eq!(sign_in(there, spellings[0], PASSWORD).await.status(), want, "{name}, from elsewhere");
+    }
+    assert_eq!(sign_in(here, "bob", PASSWORD).await.status(), 200, "another name");
+    world.clock.advance(std::time::Duration::from_secs(12));
+    assert_eq!(sign_in(here, "ada", PASSWORD).await.status(), 200, "after the wait");
+    assert_eq!(sign_in(here, "ada", PASSWORD).await.status(), 429);
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ::axum::Json;
 use ::axum::extract::State;
-use ::axum::response::Response;
+use ::axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
 use serde_json::{Map, json};
 
-use crate::account::{AccountError, Accounts, Registration};
+use crate::account::{AccountError, Accounts, Registration, login_key};
 use crate::axum::StrictJson;
 use crate::axum::routes::body::{
     ChangePasswordBody, LoginBody, LogoutBody, LogoutBodyOrNothing, RefreshBody, RegisterBody, full_name,
@@ -15,12 +16,19 @@ use crate::axum::routes::body::{
 use crate::axum::routes::view::{TokensView, UserView, no_store};
 use crate::id::{Subject, TenantId};
 use crate::principal::Principal;
+use crate::rate_limit::{RateLimit, RateRequest, RateVerdict};
 use crate::rejection::{Rejection, RejectionCode};
+use crate::store::LoginKey;
 
 pub(super) struct Auth {
     pub(super) accounts: Accounts,
     pub(super) tenant: TenantId,
+    pub(super) sign_in_limit: Option<RateLimit>,
 }
+
+/// Who somebody wants to sign in as, for the key of a limit.
+#[derive(Clone)]
+pub(super) struct SignInAs(pub(super) LoginKey);
 
 pub(super) async fn register(
     State(auth): State<Arc<Auth>>,
@@ -37,10 +45,29 @@ pub(super) async fn register(
     Ok(no_store(Json(UserView::from(user))))
 }
 
-pub(super) async fn login(State(auth): State<Arc<Auth>>, body: LoginBody) -> Result<TokensView, Rejection> {
+pub(super) async fn login(State(auth): State<Arc<Auth>>, mut parts: Parts, body: LoginBody) -> Response {
+    let Some(limit) = auth.sign_in_limit.clone() else { return sign_in(auth, body).await.into_response() };
+    parts.extensions.insert(SignInAs(login_key(&body.identifier)));
+    let decision = match limit.decide(&RateRequest::of_parts(&parts, || auth.accounts.tokens().clock().now()))
+    {
+        RateVerdict::Ready(decision) => decision,
+        RateVerdict::Pending(decision) => decision.await,
+    };
+    let mut response = match decision.rejection() {
+        None => sign_in(auth, body).await.into_response(),
+        Some(rejection) => rejection.into_response(),
+    };
+    let decision = match limit.settle(decision, response.status()) {
+        RateVerdict::Ready(decision) => decision,
+        RateVerdict::Pending(decision) => decision.await,
+    };
+    limit.add_fields(&decision, response.headers_mut());
+    response
+}
+
+async fn sign_in(auth: Arc<Auth>, body: LoginBody) -> Result<TokensView, Rejection> {
     let sign_in = async move { auth.accounts.sign_in(&auth.tenant, &body.identifier, body.password).await };
-    let signed_in = to_the_end(sign_in).await?;
-    Ok(TokensView(signed_in.tokens))
+    Ok(TokensView(to_the_end(sign_in).await?.tokens))
 }
 
 pub(super) async fn refresh(
@@ -60,7 +87,7 @@ pub(super) async fn logout(
     let subject = subject(&principal)?.clone();
     let LogoutBody { refresh_token, everywhere } = body;
     to_the_end(async move {
-        let Auth { accounts, tenant } = &*auth;
+        let Auth { accounts, tenant, .. } = &*auth;
         if let Some(refresh_token) = refresh_token {
             accounts.sign_out_refresh(tenant, &subject, &refresh_token).await?;
         }

@@ -14,6 +14,7 @@ use crate::account::Accounts;
 use crate::authz::Rule;
 use crate::axum::Routes;
 use crate::id::TenantId;
+use crate::rate_limit::{RateKey, RateLimit};
 use crate::token::{Tokens, jwks};
 
 /// The endpoints of accounts, to be put below a prefix such as `/api/auth` with
@@ -31,6 +32,8 @@ use crate::token::{Tokens, jwks};
 /// The form is that of OAuth 2.0's password grant (RFC 6749 section 4.3.2), which many API explorers send. Unknown and
 /// duplicate fields are refused: nobody sets a role by naming it. Every answer says `no-store`.
 ///
+/// Nothing here limits how often somebody may try: [`account_routes_with_sign_in_limit`] does.
+///
 /// `tenant` is the one new users belong to; pass the gate's, or its bearer tokens will not fit.
 ///
 /// ```
@@ -46,7 +49,44 @@ use crate::token::{Tokens, jwks};
 /// }
 /// ```
 pub fn account_routes<S: Clone + Send + Sync + 'static>(accounts: &Accounts, tenant: &TenantId) -> Routes<S> {
-    let auth = Arc::new(auth::Auth { accounts: accounts.clone(), tenant: tenant.clone() });
+    routes(auth::Auth { accounts: accounts.clone(), tenant: tenant.clone(), sign_in_limit: None })
+}
+
+/// As [`account_routes`], with a limit that is asked before a password is looked at: 429 beyond it, for a name that nobody
+/// has as well. Its key is usually [`sign_in_key`].
+///
+/// ```
+/// use portcullis::account::Accounts;
+/// use portcullis::axum::{Routes, account_routes_with_sign_in_limit, sign_in_key};
+/// use portcullis::rate_limit::{Quota, RateLimit};
+/// use portcullis::{ConfigError, TenantId};
+///
+/// fn routes(accounts: &Accounts) -> Result<Routes, ConfigError> {
+///     let limit = RateLimit::builder("sign-in").with_key(sign_in_key()).add_quota(Quota::per_minute(5)).build()?;
+///     Ok(account_routes_with_sign_in_limit(accounts, &TenantId::default(), limit))
+/// }
+/// ```
+pub fn account_routes_with_sign_in_limit<S: Clone + Send + Sync + 'static>(
+    accounts: &Accounts,
+    tenant: &TenantId,
+    limit: RateLimit,
+) -> Routes<S> {
+    routes(auth::Auth { accounts: accounts.clone(), tenant: tenant.clone(), sign_in_limit: Some(limit) })
+}
+
+/// By what sign-ins are counted: the client's address together with the name it signs in as, in whatever spelling, whether
+/// or not anybody has it.
+#[must_use]
+pub fn sign_in_key() -> RateKey {
+    RateKey::address().and(RateKey::from_fn(|request, key| {
+        if let Some(auth::SignInAs(name)) = request.extensions().get::<auth::SignInAs>() {
+            key.bytes(name.bytes());
+        }
+    }))
+}
+
+fn routes<S: Clone + Send + Sync + 'static>(auth: auth::Auth) -> Routes<S> {
+    let auth = Arc::new(auth);
     Routes::new()
         .route(Method::POST, "/register", auth::register, Rule::public())
         .route(Method::POST, "/login", auth::login, Rule::public())

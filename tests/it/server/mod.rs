@@ -6,6 +6,7 @@ mod accounts;
 mod administration;
 mod client;
 mod crash;
+mod edge;
 mod enumeration;
 mod escalation;
 mod flows;
