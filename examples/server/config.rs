@@ -13,6 +13,7 @@ use portcullis::token::TokenPolicy;
 use secrecy::SecretString;
 
 use crate::edge::Edge;
+use crate::serve::Limits;
 
 /// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
 const NOT_YET: [&str; 6] = [
@@ -78,6 +79,8 @@ pub struct Config {
     pub roles: Option<RoleFile>,
     /// In front of the routes.
     pub edge: Edge,
+    /// On connections.
+    pub limits: Limits,
     /// Set, but without effect in this server.
     pub ignored: Vec<&'static str>,
 }
@@ -115,10 +118,20 @@ impl Config {
             },
             roles: vars.text("ROLES_FILE").map(RoleFile::new).transpose().map_err(roles_file)?,
             edge: Edge::from_vars(&vars)?,
+            limits: limits(&vars)?,
             ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
             database,
         })
     }
+}
+
+fn limits(vars: &Vars) -> Result<Limits, ConfigError> {
+    Ok(Limits {
+        connections: usize::try_from(vars.number("MAX_CONNECTIONS", 1..=1_000_000)?.unwrap_or(900))
+            .unwrap_or(usize::MAX),
+        silence: Duration::from_secs(vars.number("HEADER_TIMEOUT_SECONDS", 1..=60)?.unwrap_or(10)),
+        farewell: Duration::from_secs(10),
+    })
 }
 
 /// What tokens name as their issuer and audience.

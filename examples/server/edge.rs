@@ -1,11 +1,14 @@
 //! What stands in front of the routes: limits by address, proxies, pages of other origins.
 
+use std::time::Duration;
+
 use portcullis::ConfigError;
 use portcullis::axum::sign_in_key;
 use portcullis::context::TrustedProxies;
 use portcullis::cors::Cors;
 use portcullis::gate::GateBuilder;
 use portcullis::rate_limit::{Quota, RateLimit};
+use portcullis::validate::BodyGuard;
 
 use crate::config::Vars;
 
@@ -24,6 +27,7 @@ pub struct Edge {
     /// For the routes of accounts.
     pub sign_in_limit: RateLimit,
     cors: Option<Cors>,
+    bodies: BodyGuard,
 }
 
 impl Edge {
@@ -33,11 +37,13 @@ impl Edge {
             limit: limit(vars)?,
             sign_in_limit: sign_in_limit(vars)?,
             cors: cors(vars)?,
+            bodies: bodies(vars)?,
         })
     }
 
     pub fn before(&self, gate: GateBuilder) -> GateBuilder {
         let gate = gate.with_trusted_proxies(self.proxies.clone()).add_rate_limit(self.limit.clone());
+        let gate = gate.with_body_guard(self.bodies.clone());
         match &self.cors {
             Some(cors) => gate.with_cors(cors.clone()),
             None => gate,
@@ -64,6 +70,11 @@ fn sign_in_limit(vars: &Vars) -> Result<RateLimit, ConfigError> {
 fn number(vars: &Vars, name: &'static str, default: u64) -> Result<u32, ConfigError> {
     let number = vars.number(name, 1..=MAX_REQUESTS)?.unwrap_or(default);
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn bodies(vars: &Vars) -> Result<BodyGuard, ConfigError> {
+    let seconds = vars.number("BODY_TIMEOUT_SECONDS", 1..=3600)?.unwrap_or(30);
+    Ok(BodyGuard::new().with_deadline(Duration::from_secs(seconds)))
 }
 
 fn proxies(vars: &Vars) -> Result<TrustedProxies, ConfigError> {

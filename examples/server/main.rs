@@ -25,6 +25,7 @@ mod keys;
 mod notes;
 mod roles;
 mod routes;
+mod serve;
 mod tasks;
 
 use std::error::Error;
@@ -132,7 +133,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("BIND: {} cannot be listened on: {error}", config.bind))?;
     welcome(&config, listener.local_addr()?);
     let housekeeping = tokio::spawn(purge(accounts));
-    axum::serve(listener, service.into_make_service()).with_graceful_shutdown(stop()).await?;
+    let plain = |stream| std::future::ready(Ok(stream));
+    serve::serve(listener, plain, false, service, config.limits, stop()).await;
     housekeeping.abort();
     gate.shutdown().await;
     store.close().await;

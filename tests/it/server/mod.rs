@@ -16,6 +16,7 @@ mod process;
 mod roles_file;
 mod routing;
 mod secrecy;
+mod slow;
 mod startup;
 mod wrong_input;
 

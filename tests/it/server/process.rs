@@ -36,6 +36,11 @@ impl Server {
         Api::new(&self.base)
     }
 
+    /// Such as `http://127.0.0.1:8012`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -53,6 +58,17 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: it may end as it sees fit.
+    pub fn terminate(&mut self) {
+        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Until it has ended, without an error.
+    pub fn wait(&mut self) {
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Kills it and starts another over the same files.

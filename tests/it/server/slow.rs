@@ -1,0 +1,201 @@
+//! Clients that take their time (slow headers, slow bodies, silence), and what others notice of them.
+//!
+//! Two tests need `slowhttptest`; without it they say so by name, and fail under `CI=true`.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Server;
+
+const CLIENTS: usize = 200;
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// What everybody else may have to wait while the machine runs other tests too.
+const PROMPT: Duration = Duration::from_secs(2);
+
+fn impatient() -> Server {
+    Server::start_with(&[("HEADER_TIMEOUT_SECONDS", "3"), ("BODY_TIMEOUT_SECONDS", "3")])
+}
+
+fn address(server: &Server) -> String {
+    server.base().strip_prefix("http://").unwrap().to_owned()
+}
+
+/// Sends the head, then a byte of the rest every 200 ms, until the server ends it. How long that took, and what it said.
+async fn dribble(address: String, head: &'static str, rest: &'static str) -> (Duration, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let begin = Instant::now();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let writer = tokio::spawn(async move {
+        for byte in rest.as_bytes().iter().cycle() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if rest.is_empty() {
+                continue;
+            }
+            if write.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+        // The other half has to stay open where nothing is sent.
+        std::future::pending::<()>().await;
+    });
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(TIMEOUT * 5, async {
+        let mut buffer = [0; 1024];
+        while let Ok(length @ 1..) = read.read(&mut buffer).await {
+            answer.extend_from_slice(&buffer[..length]);
+        }
+    });
+    ended.await.expect("a slow client was never cut");
+    writer.abort();
+    (begin.elapsed(), String::from_utf8_lossy(&answer).into_owned())
+}
+
+// ASVS 13.2.6, 15.2.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_clients_are_cut_and_others_served_meanwhile() {
+    const HEAD: &str = "GET /health HTTP/1.1\r\nHost: a\r\nX-A: ";
+    const BODY: &str = "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4096\r\n\r\n{";
+    const CHUNKS: &str = "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // Half of the words by which HTTP/2 begins; all of them, and nothing more.
+    const HALF: &str = "PRI * HTTP/2.0\r\n";
+    const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let server = impatient();
+    let api = server.api();
+    let mut slow = Vec::new();
+    for (name, head, rest, clients, status) in [
+        ("headers", HEAD, "a", CLIENTS, "408"),
+        ("bodies", BODY, " ", CLIENTS, "408"),
+        ("chunks", CHUNKS, "1\r\n \r\n", 20, "408"),
+        ("silence", "", "", 20, ""),
+        ("half a preface", HALF, "", 20, ""),
+        ("a preface", PREFACE, "", 20, ""),
+        ("nothing after an answer", "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", "", 20, "200"),
+    ] {
+        let address = address(&server);
+        slow.extend((0..clients).map(|_| (name, status, tokio::spawn(dribble(address.clone(), head, rest)))));
+    }
+    let (mut asked, mut worst, begin) = (0, Duration::ZERO, Instant::now());
+    while begin.elapsed() < TIMEOUT {
+        let asking = Instant::now();
+        api.get("/health").send().await.expect(200);
+        // Another connection each time, too.
+        let fresh = server.api();
+        fresh.get("/health").send().await.expect(200);
+        worst = worst.max(asking.elapsed());
+        asked += 2;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(worst < PROMPT && asked >= 10, "{asked} answers, one after {worst:?}");
+    for (name, status, client) in slow {
+        let (took, answer) = client.await.unwrap();
+        assert!(took < TIMEOUT + Duration::from_secs(6), "{name}: cut after {took:?}");
+        let told = answer.lines().next().unwrap_or_default();
+        let closed_without_a_word = answer.is_empty() && matches!(name, "headers");
+        assert!(told.contains(status) || closed_without_a_word, "{name}: {answer}");
+    }
+    assert!(!server.output().contains("panicked"), "{}", server.output());
+}
+
+/// More connections than there may be wait until others are cut; none is lost, and the server comes back.
+// ASVS 13.1.2, 13.2.6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_bounded() {
+    let server = Server::start_with(&[("HEADER_TIMEOUT_SECONDS", "1"), ("MAX_CONNECTIONS", "4")]);
+    let silent: Vec<_> = (0..4).map(|_| tokio::spawn(dribble(address(&server), "", ""))).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asking = Instant::now();
+    server.api().get("/health").send().await.expect(200);
+    assert!(asking.elapsed() > Duration::from_millis(300), "there was a fifth: {:?}", asking.elapsed());
+    for client in silent {
+        client.await.unwrap();
+    }
+}
+
+/// A connection that is used is not cut, however long it lives, and a slow answer is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_now_and_then_stays() {
+    let server = Server::start_with(&[("HEADER_TIMEOUT_SECONDS", "1")]);
+    let mut stream = TcpStream::connect(address(&server)).await.unwrap();
+    for _ in 0..8 {
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).await.unwrap();
+        assert!(buffer[..length].starts_with(b"HTTP/1.1 200"), "cut");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Told to stop, it answers what it is asked already, takes nobody else in, and ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_waits_for_answers_but_not_for_ever() {
+    let mut server = Server::start_with(&[("BODY_TIMEOUT_SECONDS", "2")]);
+    let silent = tokio::spawn(dribble(address(&server), "", ""));
+    let mut stream = TcpStream::connect(address(&server)).await.unwrap();
+    let head = "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begin = Instant::now();
+    server.terminate();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(TcpStream::connect(address(&server)).await.is_err(), "it still takes connections");
+    stream.write_all(b"}").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
+    silent.await.unwrap();
+    server.wait();
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+}
+
+fn slowhttptest() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).map(|folder| folder.join("slowhttptest")).find(|file| file.is_file());
+    if found.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no slowhttptest, under CI=true");
+        eprintln!("skipped: {} (no slowhttptest)", std::thread::current().name().unwrap_or("slow"));
+    }
+    found
+}
+
+/// The known tool: its own probe finds the server available from beginning to end, and nothing it opened stays open.
+async fn attack(mode: &str, path: &str) {
+    let Some(tool) = slowhttptest() else { return };
+    let server = impatient();
+    let mut command = tokio::process::Command::new(tool);
+    command
+        .args([mode, "-c", "200", "-r", "200", "-i", "1", "-l", "12", "-p", "2", "-x", "10", "-v", "1"])
+        .args(["-f", "application/json"])
+        .arg("-u")
+        .arg(format!("{}{path}", server.base()))
+        .kill_on_drop(true);
+    let output =
+        tokio::time::timeout(Duration::from_secs(25), command.output()).await.expect("it hangs").unwrap();
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let count = |what: &str| {
+        let line = told.lines().filter(|line| line.trim_start().starts_with(what)).next_back();
+        line.unwrap_or_else(|| panic!("no `{what}` in\n{told}"))
+            .trim_matches(|c: char| !c.is_ascii_digit())
+            .to_owned()
+    };
+    assert!(told.contains("service available:") && !told.contains("service available:   NO"), "{told}");
+    assert_eq!(count("connected:"), "0", "{told}");
+    assert_eq!(count("closed:"), "200", "{told}");
+    server.api().get("/health").send().await.expect(200);
+}
+
+// ASVS 13.2.6, 15.2.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slowhttptest_with_slow_headers() {
+    attack("-H", "/health").await;
+}
+
+// ASVS 13.2.6, 15.2.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slowhttptest_with_slow_bodies() {
+    attack("-B", "/api/auth/login").await;
+}
