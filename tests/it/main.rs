@@ -18,6 +18,7 @@ mod browser;
 mod cedar;
 mod cost;
 mod edge;
+mod examples;
 mod explain;
 mod floors;
 mod gate;
