@@ -35,13 +35,15 @@ use tower::{ServiceBuilder, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let user = Role::new("user").grants("notes:write");
+    let roles = RoleModel::builder().add(user).add(Role::new("admin").grants("audit:read")).build()?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
         .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
         .with_audit(Arc::new(MemorySink::default()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")
-        .with_roles(RoleModel::builder().add(Role::new("user").grants("notes:write")).build()?)
+        .with_roles(roles)
         .with_default_roles(["user"])
         .build()
         .await?;

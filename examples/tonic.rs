@@ -8,16 +8,15 @@
 //! `tonic-prost-build` and is added in the same way.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::convert::Infallible;
+#[path = "tonic/greeter.rs"]
+mod greeter;
+
 use std::error::Error;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _};
-use http::{Method, Request, Response};
+use http::{Method, Request};
+use portcullis::TenantId;
 use portcullis::account::{Accounts, Registration};
 use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
@@ -28,25 +27,25 @@ use portcullis::rate_limit::{Quota, RateLimit};
 use portcullis::render::GrpcStatus;
 use portcullis::store::MemoryStore;
 use portcullis::validate::{BodyGuard, BodyGuardLayer, GuardedBody};
-use portcullis::{Principal, TenantId};
 use secrecy::ExposeSecret as _;
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::server::{Grpc, NamedService};
 use tonic::transport::Server;
 use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
 use tower::util::MapRequestLayer;
-use tower::{Service, service_fn};
+
+use crate::greeter::Greeter;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let user = Role::new("user").grants("greetings:read");
+    let roles = RoleModel::builder().add(user).add(Role::new("admin").grants("greetings:delete")).build()?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
         .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
         .with_audit(Arc::new(MemorySink::default()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")
-        .with_roles(RoleModel::builder().add(Role::new("user").grants("greetings:read")).build()?)
+        .with_roles(roles)
         .with_default_roles(["user"])
         .build()
         .await?;
@@ -98,67 +97,4 @@ fn connection(mut request: Request<Body>) -> Request<Body> {
         request.extensions_mut().insert(Connection::new(peer));
     }
     request
-}
-
-#[derive(Clone)]
-struct Greeter;
-
-impl NamedService for Greeter {
-    const NAME: &'static str = "demo.Greeter";
-}
-
-impl Service<Request<Body>> for Greeter {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let hello = service_fn(async |call: tonic::Request<String>| {
-            let who = call.extensions().get::<Principal>().and_then(Principal::subject);
-            let who = who.map(ToString::to_string).unwrap_or_default();
-            Ok::<_, tonic::Status>(tonic::Response::new(format!("hello {}, alias {who}", call.get_ref())))
-        });
-        Box::pin(async move { Ok(Grpc::new(Text).unary(hello, request).await) })
-    }
-}
-
-struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = tonic::Status;
-
-    fn encode(&mut self, text: String, to: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
-        to.put_slice(text.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = tonic::Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<String>, tonic::Status> {
-        let text = String::from_utf8(from.copy_to_bytes(from.remaining()).into());
-        text.map(Some).map_err(|_| tonic::Status::invalid_argument("not UTF-8"))
-    }
 }

@@ -99,7 +99,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-// ASVS 6.3.1
 #[tokio::test]
 async fn hyper() {
     let example = Example::start("hyper", &[]);
@@ -169,14 +168,15 @@ async fn tonic() {
         let trailers = answer.headers().contains_key("x-has-trailers");
         // A refusal is "trailers-only": its status is among the headers.
         assert_eq!((trailers, answer.body().is_empty()), (status == "0", status != "0"), "{path}");
-        assert!(status != "0" || answer.body().ends_with(b"ada") || answer.body().starts_with(b"\0\0\0\0"));
+        let greeting = String::from_utf8_lossy(answer.body());
+        assert!(status != "0" || greeting.contains("hello ada, you are "), "{greeting}");
     }
     let mut last = String::new();
     for _ in 0..60 {
         let answer = call("/demo.Greeter/Hello", Some(&bearer)).await;
         last = text(answer.headers(), "grpc-status").to_owned();
         if last == "8" {
-            assert!(text(answer.headers(), "retry-after").parse::<u64>().unwrap() > 0);
+            assert!(answer.headers().contains_key("ratelimit"), "{:?}", answer.headers());
             break;
         }
     }
