@@ -20,7 +20,7 @@ use hyper_util::server::conn::auto::Builder;
 use portcullis::network::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt as _};
 
@@ -100,17 +100,17 @@ async fn one<S, Io>(
     S::Future: Send,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let count = watch::Sender::new(0);
-    let answers = count.clone();
+    // Receivers are requests that are being answered; the other tells of each that begins.
+    let (busy, begun) = (watch::Sender::new(()), Arc::new(Notify::new()));
+    let (holds, begins) = (busy.clone(), begun.clone());
     let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let busy = Busy::new(&answers);
+        begins.notify_one();
+        let hold = holds.subscribe();
         request.extensions_mut().insert(connection);
         let answer = service.clone().oneshot(request.map(Body::new));
-        let until_sent = move |error| {
-            let _ = &busy;
-            error
-        };
-        async move { answer.await.map(|response| response.map(|body| body.map_err(until_sent))) }
+        // Held until the body is sent, or dropped.
+        let held = move |error| (error, &hold).0;
+        async move { answer.await.map(|response| response.map(|body| body.map_err(held))) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -132,7 +132,7 @@ async fn one<S, Io>(
             return;
         }
         // hyper's own timeout begins when it knows the version, and there is none for HTTP/2.
-        () = silence(count.subscribe(), limits.silence) => {}
+        () = silence(&busy, &begun, limits.silence) => {}
         _ = stopped.changed() => {}
     }
     served.as_mut().graceful_shutdown();
@@ -140,28 +140,11 @@ async fn one<S, Io>(
 }
 
 /// Ready when nothing has been answered for so long.
-async fn silence(mut count: watch::Receiver<usize>, limit: Duration) {
+async fn silence(busy: &watch::Sender<()>, begun: &Notify, limit: Duration) {
     loop {
-        let idle = *count.borrow_and_update() == 0;
-        let limit = if idle { limit } else { Duration::MAX };
-        if timeout(limit, count.changed()).await.is_err() {
+        busy.closed().await;
+        if timeout(limit, begun.notified()).await.is_err() {
             return;
         }
-    }
-}
-
-/// One request, from its head to the end of its answer.
-struct Busy(watch::Sender<usize>);
-
-impl Busy {
-    fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
     }
 }
