@@ -90,13 +90,20 @@ async fn slow_clients_are_cut_and_others_served_meanwhile() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(worst < PROMPT && asked >= 10, "{asked} answers, one after {worst:?}");
+    let (mut told, mut of) = (0, 0);
     for (name, status, client) in slow {
         let (took, answer) = client.await.unwrap();
         assert!(took < TIMEOUT + Duration::from_secs(6), "{name}: cut after {took:?}");
-        let told = answer.lines().next().unwrap_or_default();
-        let closed_without_a_word = answer.is_empty() && matches!(name, "headers");
-        assert!(told.contains(status) || closed_without_a_word, "{name}: {answer}");
+        let first = answer.lines().next().unwrap_or_default();
+        // Whoever is still writing when the connection ends may lose the answer to its reset.
+        let closed_without_a_word = answer.is_empty() && matches!(name, "headers" | "bodies" | "chunks");
+        assert!(first.contains(status) || closed_without_a_word, "{name}: {answer}");
+        if matches!(name, "bodies" | "chunks") {
+            of += 1;
+            told += usize::from(first.contains(status));
+        }
     }
+    assert!(2 * told > of, "{told} of {of} slow bodies were told why");
     assert!(!server.output().contains("panicked"), "{}", server.output());
 }
 
