@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::future::ready;
 
 use http::request::Parts;
 
 use super::Gate;
 use crate::authn::{Authentication, conceal};
 use crate::authz::{Lookup, Rule};
+use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::{Admission, Asked, Explain, Identity, asked_for, whole_path};
 
@@ -57,26 +59,40 @@ impl Gate {
         }
         match self.0.schemes.authenticate(parts) {
             Authentication::Ready(Err(rejection)) => Admission::Ready(Err(rejection)),
-            Authentication::Ready(Ok(principal)) => {
-                let (action, path) = (parts.method.as_str(), asked_for(parts, rule));
-                let asked = Asked { action, path, extensions: &parts.extensions };
-                self.0.judge.judge(Cow::Owned(principal), &asked, rule)
+            Authentication::Ready(Ok(principal)) if self.limits_may_wait() => {
+                self.later(ready(Ok(principal)), parts, rule)
             }
-            Authentication::Pending(future) => {
-                // Nothing of a request can be borrowed while waiting.
-                let (judge, rule) = (self.0.judge.clone(), rule.clone());
-                let (method, path) = (parts.method.clone(), asked_for(parts, &rule).to_owned());
-                let extensions = parts.extensions.clone();
-                Admission::Pending(Box::pin(async move {
-                    let principal = future.await?;
-                    let asked = Asked { action: method.as_str(), path: &path, extensions: &extensions };
-                    match judge.judge(Cow::Owned(principal), &asked, &rule) {
-                        Admission::Ready(answer) => answer,
-                        Admission::Pending(future) => future.await,
-                    }
-                }))
-            }
+            Authentication::Ready(Ok(principal)) => match self.limited(parts, &principal) {
+                Ok(()) => {
+                    let (action, path) = (parts.method.as_str(), asked_for(parts, rule));
+                    let asked = Asked { action, path, extensions: &parts.extensions };
+                    self.0.judge.judge(Cow::Owned(principal), &asked, rule)
+                }
+                Err(rejection) => Admission::Ready(Err(rejection)),
+            },
+            Authentication::Pending(future) => self.later(future, parts, rule),
         }
+    }
+
+    /// The same, once it is known who asks.
+    fn later(
+        &self,
+        who: impl Future<Output = Result<Principal, Rejection>> + Send + 'static,
+        parts: &Parts,
+        rule: &Rule,
+    ) -> Admission {
+        // Nothing of a request can be borrowed while waiting.
+        let (gate, rule, parts) = (self.clone(), rule.clone(), parts.clone());
+        Admission::Pending(Box::pin(async move {
+            let principal = who.await?;
+            gate.limited_late(&parts, &principal).await?;
+            let (action, path) = (parts.method.as_str(), asked_for(&parts, &rule));
+            let asked = Asked { action, path, extensions: &parts.extensions };
+            match gate.0.judge.judge(Cow::Owned(principal), &asked, &rule) {
+                Admission::Ready(answer) => answer,
+                Admission::Pending(future) => future.await,
+            }
+        }))
     }
 
     /// A pattern comes from the router, not from the client, so there are as many as routes.

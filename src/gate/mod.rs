@@ -17,8 +17,9 @@
 //! 1. no rule: 404. A rule for other methods: 405 with `Allow`;
 //! 2. [`Rule::public`]: on to the handler. Credentials are not read and there is no principal;
 //! 3. else the schemes say who is asking ([`authn`](crate::authn)); a bad credential is 401;
-//! 4. the rule decides ([`authz`](crate::authz)): 401 for somebody unknown, 403 for somebody known;
-//! 5. on to the handler, with the [`Principal`](crate::Principal) in the request's extensions.
+//! 4. limits by principal, tenant or tier: 429;
+//! 5. the rule decides ([`authz`](crate::authz)): 401 for somebody unknown, 403 for somebody known;
+//! 6. on to the handler, with the [`Principal`](crate::Principal) in the request's extensions.
 //!
 //! Nothing of the inner service runs before that stands. For a request that is let in the gate asks no store, takes no
 //! lock and boxes no future, unless a scheme or policy has to wait.
@@ -87,6 +88,7 @@ mod decide;
 mod edge;
 mod follow;
 mod layer;
+mod limits;
 #[cfg(feature = "test-util")]
 pub mod testing;
 

@@ -104,6 +104,12 @@ impl RateLimit {
         self.0.key.needs_principal() || self.0.tier_of.is_some()
     }
 
+    /// Whether a decision may have to be waited for.
+    pub(crate) fn may_wait(&self) -> bool {
+        let shared = |tier: &TierQuotas| matches!(tier.counters, Counters::Shared { .. });
+        self.0.key.is_late() || self.0.tiers.iter().any(shared)
+    }
+
     fn tables(&self) -> impl Iterator<Item = &RateTable> {
         self.0.tiers.iter().flat_map(|tier| match &tier.counters {
             Counters::Here(tables) => tables.as_slice(),

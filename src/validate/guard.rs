@@ -66,9 +66,14 @@ impl BodyGuard {
         (Ok(GuardedBody::new(body, self.max_bytes, self.times, trip.clone())), BodyWatch { trip, http1 })
     }
 
-    fn check(&self, headers: &HeaderMap, body: &impl Body, empty: bool) -> Result<(), RejectionCode> {
+    /// Whether a body may be as long as it says it is.
+    pub(crate) fn lets_in(&self, headers: &HeaderMap) -> bool {
         let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.unwrap_or(0).max(body.size_hint().lower()) > self.max_bytes {
+        declared.unwrap_or(0) <= self.max_bytes
+    }
+
+    fn check(&self, headers: &HeaderMap, body: &impl Body, empty: bool) -> Result<(), RejectionCode> {
+        if !self.lets_in(headers) || body.size_hint().lower() > self.max_bytes {
             return Err(RejectionCode::BodyTooLarge);
         }
         let accepted = self.types.as_ref().is_none_or(|types| empty || types.accept(headers));

@@ -66,14 +66,6 @@ impl EdgeBuilder {
                     "give each limit a name of its own",
                 ));
             }
-            if limit.needs_principal() {
-                let cure = "put a `RateLimitLayer` with it behind the gate, on the routes it is for";
-                problems.push(ConfigError::new(
-                    field(),
-                    "counts by who asks, which isn't known before the gate has decided",
-                    cure,
-                ));
-            }
         }
         if let (Some(cors), Choice::Own(origin)) = (&self.cors, &self.origin) {
             for trusted in cors.credentialed_origins().filter(|trusted| !origin.allows(trusted)) {
@@ -90,13 +82,15 @@ impl EdgeBuilder {
             resolver = resolver.with_clock(clock);
         }
         let trusted: Vec<_> = self.cors.iter().flat_map(Cors::credentialed_origins).cloned().collect();
+        let (by_principal, limits) = self.limits.into_iter().partition(RateLimit::needs_principal);
         Ok(Edge {
             resolver,
             headers: self.headers.or(|| SecurityHeaders::api().build())?,
             firewall: self.firewall.or(|| Ok(Firewall::new()))?,
             origin: self.origin.or(|| OriginRule::builder().allow_origins(trusted).build())?,
             cors: self.cors,
-            limits: self.limits,
+            limits,
+            by_principal,
             bodies: self.bodies,
         })
     }
@@ -161,9 +155,10 @@ impl GateBuilder {
         self
     }
 
-    /// Limits requests before anybody asks who sends them: by address, by header, all together. Limits are asked in the
-    /// order they are added. A limit by principal is a [`RateLimitLayer`](crate::rate_limit::RateLimitLayer) behind the
-    /// gate.
+    /// Limits requests, each limit in the order it is added: by address, header or all together before anybody asks who
+    /// sends them; by principal, tenant, API key or tier once that is known, and before the rule decides. On public
+    /// routes nobody is known, so only the former count there. A limit for some routes only is a
+    /// [`RateLimitLayer`](crate::rate_limit::RateLimitLayer) on them.
     #[must_use]
     pub fn add_rate_limit(mut self, limit: RateLimit) -> Self {
         self.edge.limits.push(limit);

@@ -11,13 +11,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::Edge;
-use super::passage::{Entry, Passage};
-use crate::rate_limit::RateDecision;
+use super::passage::{Asked, Boxed, Entry, Passage};
+use crate::rate_limit::{RateDecision, RateLimit};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
 use crate::wire::{CatchPanic, catch_panic, refuse};
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pin_project! {
     /// Answers, whatever the service inside does.
@@ -36,8 +34,8 @@ pin_project! {
         Going { #[pin] future: CatchPanic<F> },
         Refused { rejection: Rejection },
         Preflight,
-        Limited { verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
-        Settling { work: Boxed<Vec<RateDecision>>, answer: Option<A> },
+        Limited { limit: RateLimit, verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
+        Settling { work: Boxed<Vec<Asked>>, answer: Option<A> },
     }
 }
 
@@ -76,9 +74,9 @@ where
                     *response.status_mut() = StatusCode::NO_CONTENT;
                     response
                 }
-                StateProj::Limited { verdict, held } => {
+                StateProj::Limited { limit, verdict, held } => {
                     let decision = ready!(verdict.as_mut().poll(cx));
-                    let next = match (this.passage.take(decision), held.take()) {
+                    let next = match (this.passage.take(limit, decision), held.take()) {
                         (None, Some((parts, body, mut service))) => {
                             match this.edge.toll(this.passage, &parts) {
                                 Entry::Go => {
@@ -86,8 +84,8 @@ where
                                     State::Going { future: catch_panic(move || service.call(request)) }
                                 }
                                 Entry::Refused(rejection) => State::Refused { rejection },
-                                Entry::Limited(verdict) => {
-                                    State::Limited { verdict, held: Some((parts, body, service)) }
+                                Entry::Limited(limit, verdict) => {
+                                    State::Limited { limit, verdict, held: Some((parts, body, service)) }
                                 }
                                 Entry::Preflight => State::Preflight,
                             }

@@ -8,6 +8,7 @@
 //! | CORS | answers preflights | who may read the answer |
 //! | limits | who asks too often: 429 | how much is left |
 //! | origin | what another site's page sends: 403 | |
+//! | body | what says that it is too long: 413 | |
 //!
 //! All of it is decided in [`Edge::enter`] before the service inside is called, and shows in [`Edge::leave`].
 
@@ -15,6 +16,7 @@ mod builder;
 mod future;
 mod passage;
 mod service;
+mod tolls;
 
 use crate::context::Resolver;
 use crate::cors::Cors;
@@ -27,6 +29,7 @@ use crate::validate::BodyGuard;
 pub(super) use builder::EdgeBuilder;
 pub(crate) use future::EdgedFuture;
 pub(crate) use service::Edged;
+pub(super) use tolls::Tolls;
 
 /// What the outer half goes by.
 #[derive(Clone, Debug)]
@@ -36,12 +39,20 @@ pub(crate) struct Edge {
     firewall: Option<Firewall>,
     cors: Option<Cors>,
     limits: Vec<RateLimit>,
+    /// Those that can only be asked where it is known who asks.
+    by_principal: Vec<RateLimit>,
     origin: Option<OriginRule>,
     bodies: BodyGuard,
 }
 
 impl Edge {
+    /// Limits for the inner half to ask; what they say is [noted](Tolls::note).
+    pub(super) fn by_principal(&self) -> &[RateLimit] {
+        &self.by_principal
+    }
+
     /// What bodies may be like.
+    #[cfg(feature = "axum")]
     pub(crate) fn bodies(&self) -> &BodyGuard {
         &self.bodies
     }

@@ -7,13 +7,18 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use super::Edge;
+use super::{Edge, Tolls};
 use crate::context::{X_REQUEST_ID, response_value};
 use crate::cors::{CorsDecision, CorsHeaders};
 use crate::headers::Prepared;
-use crate::rate_limit::{RateDecision, RateRequest, RateVerdict};
+use crate::rate_limit::{RateDecision, RateLimit, RateRequest, RateVerdict};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::is_routed;
+
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A limit, and what it said.
+pub(super) type Asked = (RateLimit, RateDecision);
 
 /// What an answer needs to know of its request.
 #[derive(Debug, Default)]
@@ -21,8 +26,10 @@ pub(super) struct Passage {
     prepared: Prepared,
     id: Option<HeaderValue>,
     cors: CorsHeaders,
-    /// Of the limits that were asked, in their order.
-    taken: Vec<RateDecision>,
+    /// What the limits said that were asked, in their order.
+    taken: Vec<Asked>,
+    /// What those of the inner half say.
+    tolls: Option<Tolls>,
 }
 
 /// How it goes on.
@@ -34,7 +41,7 @@ pub(super) enum Entry {
     /// A preflight, answered here.
     Preflight,
     /// When this limit has said what it thinks.
-    Limited(Pin<Box<dyn Future<Output = RateDecision> + Send>>),
+    Limited(RateLimit, Boxed<RateDecision>),
 }
 
 impl Edge {
@@ -44,6 +51,10 @@ impl Edge {
         let mut passage = Passage { id: response_value(&context), ..Passage::default() };
         let secure = context.is_secure();
         parts.extensions.insert(context);
+        if !self.by_principal.is_empty() {
+            let tolls = passage.tolls.insert(Tolls::default());
+            parts.extensions.insert(tolls.clone());
+        }
         if let Some(headers) = &self.headers {
             passage.prepared = headers.prepare(parts, secure);
         }
@@ -68,17 +79,20 @@ impl Edge {
             // The context is there, so no clock is read.
             match limit.decide(&RateRequest::of_parts(parts, || crate::time::Timestamp::UNIX_EPOCH)) {
                 RateVerdict::Ready(decision) => {
-                    if let Some(rejection) = passage.take(decision) {
+                    if let Some(rejection) = passage.take(limit, decision) {
                         return Entry::Refused(rejection);
                     }
                 }
-                RateVerdict::Pending(decision) => return Entry::Limited(decision),
+                RateVerdict::Pending(decision) => return Entry::Limited(limit.clone(), decision),
             }
         }
         match self.origin.as_ref().map(|origin| origin.decide(parts)) {
             Some(Err(reason)) => {
                 tracing::debug!(%reason, "refused a request of another site");
                 Entry::Refused(reason.into())
+            }
+            _ if !self.bodies.lets_in(&parts.headers) => {
+                Entry::Refused(Rejection::new(RejectionCode::BodyTooLarge))
             }
             _ => Entry::Go,
         }
@@ -105,28 +119,29 @@ impl Edge {
 
     /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for, and then
     /// [noted](Passage::settled).
-    pub(super) fn settle(
-        &self,
-        passage: &mut Passage,
-        status: StatusCode,
-    ) -> Option<Pin<Box<dyn Future<Output = Vec<RateDecision>> + Send>>> {
-        let taken = std::mem::take(&mut passage.taken).into_iter();
-        let verdicts: Vec<_> =
-            self.limits.iter().zip(taken).map(|(limit, decision)| limit.settle(decision, status)).collect();
-        if verdicts.iter().any(|verdict| matches!(verdict, RateVerdict::Pending(_))) {
+    pub(super) fn settle(&self, passage: &mut Passage, status: StatusCode) -> Option<Boxed<Vec<Asked>>> {
+        let mut taken = std::mem::take(&mut passage.taken);
+        taken.extend(passage.tolls.iter().flat_map(Tolls::take));
+        let settle = |(limit, decision): Asked| {
+            let verdict = limit.settle(decision, status);
+            (limit, verdict)
+        };
+        let verdicts: Vec<_> = taken.into_iter().map(settle).collect();
+        if verdicts.iter().any(|(_, verdict)| matches!(verdict, RateVerdict::Pending(_))) {
             return Some(Box::pin(async move {
                 let mut settled = Vec::with_capacity(verdicts.len());
-                for verdict in verdicts {
-                    settled.push(match verdict {
+                for (limit, verdict) in verdicts {
+                    let decision = match verdict {
                         RateVerdict::Ready(decision) => decision,
                         RateVerdict::Pending(late) => late.await,
-                    });
+                    };
+                    settled.push((limit, decision));
                 }
                 settled
             }));
         }
-        passage.taken.extend(verdicts.into_iter().filter_map(|verdict| match verdict {
-            RateVerdict::Ready(decision) => Some(decision),
+        passage.taken.extend(verdicts.into_iter().filter_map(|(limit, verdict)| match verdict {
+            RateVerdict::Ready(decision) => Some((limit, decision)),
             RateVerdict::Pending(_) => None,
         }));
         None
@@ -134,7 +149,7 @@ impl Edge {
 
     /// What the answer says besides itself. Where the security headers come last, nothing can take them off.
     pub(super) fn leave<B>(&self, passage: &mut Passage, response: &mut Response<B>) {
-        for (limit, decision) in self.limits.iter().zip(&passage.taken) {
+        for (limit, decision) in &passage.taken {
             limit.add_fields(decision, response.headers_mut());
         }
         std::mem::take(&mut passage.cors).apply(response.headers_mut());
@@ -149,14 +164,14 @@ impl Edge {
 
 impl Passage {
     /// Notes what the limits say now that the answer is known.
-    pub(super) fn settled(&mut self, decisions: Vec<RateDecision>) {
+    pub(super) fn settled(&mut self, decisions: Vec<Asked>) {
         self.taken = decisions;
     }
 
     /// Notes what a limit said, and whether that is a refusal.
-    pub(super) fn take(&mut self, decision: RateDecision) -> Option<Rejection> {
+    pub(super) fn take(&mut self, limit: &RateLimit, decision: RateDecision) -> Option<Rejection> {
         let rejection = decision.rejection();
-        self.taken.push(decision);
+        self.taken.push((limit.clone(), decision));
         rejection
     }
 }

@@ -1,0 +1,25 @@
+//! What limits that stand further in have said about a request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Extensions;
+
+use crate::rate_limit::{RateDecision, RateLimit};
+
+/// Travels in the extensions of a request from the outer half to the inner one, where it is known who asks, so that the
+/// outer half can say on the answer what the inner one counted. One request writes it, so nobody waits for its lock.
+#[derive(Clone, Debug, Default)]
+pub(in crate::gate) struct Tolls(Arc<Mutex<Vec<(RateLimit, RateDecision)>>>);
+
+impl Tolls {
+    /// Notes what a limit said about the request with these extensions.
+    pub(in crate::gate) fn note(extensions: &Extensions, limit: &RateLimit, decision: RateDecision) {
+        if let Some(tolls) = extensions.get::<Self>() {
+            tolls.0.lock().unwrap_or_else(PoisonError::into_inner).push((limit.clone(), decision));
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<(RateLimit, RateDecision)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
