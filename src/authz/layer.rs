@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::request::Parts;
@@ -54,6 +55,8 @@ pub struct AuthorizeLayer<R = Problem> {
 struct Guard {
     rule: Rule,
     judge: Judge,
+    /// Whether it was said that there is no principal.
+    missed: AtomicBool,
 }
 
 impl AuthorizeLayer {
@@ -80,7 +83,10 @@ impl AuthorizeLayer {
             ));
         }
         let rule = rule.compiled(&judge.authorizer.current())?;
-        Ok(Self { guard: Arc::new(Guard { rule, judge: judge.clone() }), renderer: Problem })
+        Ok(Self {
+            guard: Arc::new(Guard { rule, judge: judge.clone(), missed: AtomicBool::new(false) }),
+            renderer: Problem,
+        })
     }
 }
 
@@ -136,13 +142,15 @@ where
 }
 
 fn admit(guard: &Guard, parts: &Parts) -> Admission {
-    let Guard { rule, judge } = guard;
+    let Guard { rule, judge, missed } = guard;
     let Some(principal) = parts.extensions.get::<Principal>() else {
-        tracing::error!(
-            %rule,
-            "no principal in the request: add `AuthenticateLayer` outside `AuthorizeLayer`; or the route is public in \
-             the gate, where no credential is read"
-        );
+        if !missed.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                %rule,
+                "no principal in the request: add `AuthenticateLayer` outside `AuthorizeLayer`; or the route is public \
+                 in the gate, where no credential is read"
+            );
+        }
         return Admission::Ready(Err(Rejection::new(RejectionCode::Internal)));
     };
     let asked =

@@ -1,6 +1,6 @@
 //! Refusals for gRPC clients.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response};
 
 use super::Render;
@@ -21,6 +21,11 @@ use crate::rejection::{Rejection, RejectionCode};
 /// | 413, 414, 429, 431 | 8 `RESOURCE_EXHAUSTED` |
 /// | 503 | 14 `UNAVAILABLE` |
 /// | other | 13 `INTERNAL` |
+///
+/// When it is worth to try again, 429 and 503 say in `grpc-retry-pushback-ms` ([gRFC A6]), and in `retry-after` for
+/// proxies.
+///
+/// [gRFC A6]: https://github.com/grpc/proposal/blob/master/A6-client-retries.md
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcStatus;
 
@@ -36,6 +41,13 @@ impl<ResBody: Default> Render<ResBody> for GrpcStatus {
             rejection.explanation().map(|why| encoded(&format!("{}: {why}", rejection.code().detail())));
         let message = explained.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(title);
         headers.insert(HeaderName::from_static("grpc-message"), message);
+        if let Some(seconds) = rejection.retry_after_secs() {
+            headers.insert(RETRY_AFTER, seconds.into());
+            headers.insert(
+                HeaderName::from_static("grpc-retry-pushback-ms"),
+                seconds.saturating_mul(1000).into(),
+            );
+        }
         response
     }
 }
@@ -67,6 +79,8 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -94,6 +108,17 @@ mod tests {
         ] {
             assert_eq!(status(code), want, "{code}");
         }
+    }
+
+    #[test]
+    fn when_to_try_again() {
+        let rejection =
+            Rejection::new(RejectionCode::RateLimited).with_retry_after(Duration::from_millis(1500));
+        let response: Response<()> = GrpcStatus.render(&rejection);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        assert_eq!(response.headers()["grpc-retry-pushback-ms"], "2000");
+        let response: Response<()> = GrpcStatus.render(&Rejection::new(RejectionCode::Forbidden));
+        assert!(!response.headers().contains_key(RETRY_AFTER));
     }
 
     #[test]

@@ -333,3 +333,18 @@ async fn any_body_and_any_rendering() {
     ));
     assert_eq!(send(&service, get("/", &["Bearer forged"])).await.status, 401);
 }
+
+/// A layer that stands outside authentication lets nobody in, and the log says why, once.
+#[tokio::test]
+async fn a_layer_outside_authentication_fails_closed() {
+    let (log, _listening) = crate::support::Log::listen();
+    let inner = Inner::default();
+    let service =
+        AuthorizeLayer::new(Rule::authenticated(), &Authorizer::new(roles())).unwrap().layer(inner.clone());
+    for _ in 0..3 {
+        assert_eq!(send(&service, get::<()>("/", &["Bearer admin"])).await.status, 500);
+    }
+    assert_eq!(inner.calls(), 0);
+    let told = log.lines().iter().filter(|line| line.contains("no principal in the request")).count();
+    assert_eq!(told, 1, "{:?}", log.lines());
+}
