@@ -184,7 +184,7 @@ impl GateBuilder {
     /// the type of bodies alone and looks only at the length they declare: put a
     /// [`BodyGuardLayer`](crate::validate::BodyGuardLayer) inside it.
     ///
-    /// [`Gate::layer`]: super::Gate::layer
+    /// [`Gate::layer`]: crate::gate::Gate::layer
     #[must_use]
     pub fn with_body_guard(mut self, bodies: BodyGuard) -> Self {
         self.edge.bodies = bodies;
