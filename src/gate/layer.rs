@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::Gate;
 use super::edge::{Edged, EdgedFuture};
+use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
 use crate::wire::{Admission, Decided, ReadyService};
 
@@ -95,6 +96,10 @@ where
         let (mut parts, body) = request.into_parts();
         self.gate.prepare(&mut parts);
         let admission = match self.gate.rule_for(&parts) {
+            // The type of bodies is left alone, so nothing counts what comes.
+            _ if !self.gate.edge().bodies().lets_in(&parts.headers) => {
+                Admission::Ready(Err(Rejection::new(RejectionCode::BodyTooLarge)))
+            }
             Ok(rule) => self.gate.admit(&parts, rule),
             Err(rejection) => Admission::Ready(Err(rejection)),
         };

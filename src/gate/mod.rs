@@ -22,7 +22,7 @@
 //! 6. on to the handler, with the [`Principal`](crate::Principal) in the request's extensions.
 //!
 //! Nothing of the inner service runs before that stands. For a request that is let in the gate asks no store, takes no
-//! lock and boxes no future, unless a scheme or policy has to wait.
+//! lock that requests share and boxes no future, unless a scheme, a policy or a shared limit has to wait.
 //!
 //! There are two ways to put a gate in front of an application. `gate.router()` (feature `axum`) takes route, handler and
 //! rule together. [`Gate::layer`] goes onto any service or router that is already there and looks the rule up in its

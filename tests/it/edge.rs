@@ -14,6 +14,7 @@ use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
 use portcullis::context::TrustedProxies;
 use portcullis::cors::Cors;
 use portcullis::csrf::OriginRule;
+use portcullis::firewall::FirewallRule;
 use portcullis::gate::testing::{Cast, act_as};
 use portcullis::gate::{Gate, GateBuilder};
 use portcullis::network::Connection;
@@ -302,6 +303,31 @@ impl http_body::Body for Pieces {
         let left = self.0.checked_sub(1);
         self.0 = left.unwrap_or(0);
         Poll::Ready(left.map(|_| Ok(http_body::Frame::data(Bytes::from_static(b"x")))))
+    }
+}
+
+/// What is taken out by name is out, and what the firewall refuses says to outer layers by which rule.
+#[tokio::test]
+async fn parts_that_are_taken_out() {
+    let clock = ManualClock::default();
+    let refused = |app: &App| app.clone().oneshot(ask("GET", "/open//", &[]));
+    for (form, app) in apps(|| builder(&clock)).await {
+        let response = refused(&app).await.unwrap();
+        assert_eq!(
+            response.extensions().get::<FirewallRule>().map(|rule| rule.as_str()),
+            Some("empty_segment"),
+            "{form}"
+        );
+    }
+    for (form, app) in apps(|| {
+        builder(&clock).danger_without_firewall().danger_without_headers().danger_without_origin_rule()
+    })
+    .await
+    {
+        let response = refused(&app).await.unwrap();
+        assert_eq!(response.status(), 404, "{form}");
+        assert!(!response.headers().contains_key("x-frame-options"), "{form}");
+        assert_eq!(send(&app, ask("POST", "/open", &[EVIL])).await.0, 200, "{form}");
     }
 }
 

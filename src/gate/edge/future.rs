@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -69,11 +69,7 @@ where
                     None => refuse(this.renderer, &internal()),
                 },
                 StateProj::Refused { rejection } => refuse(this.renderer, rejection),
-                StateProj::Preflight => {
-                    let mut response = Response::new(ResBody::default());
-                    *response.status_mut() = StatusCode::NO_CONTENT;
-                    response
-                }
+                StateProj::Preflight => this.passage.preflight(),
                 StateProj::Limited { limit, verdict, held } => {
                     let decision = ready!(verdict.as_mut().poll(cx));
                     let next = match (this.passage.take(limit, decision), held.take()) {

@@ -8,7 +8,6 @@
 //! | CORS | answers preflights | who may read the answer |
 //! | limits | who asks too often: 429 | how much is left |
 //! | origin | what another site's page sends: 403 | |
-//! | body | what says that it is too long: 413 | |
 //!
 //! All of it is decided in [`Edge::enter`] before the service inside is called, and shows in [`Edge::leave`].
 
@@ -52,7 +51,6 @@ impl Edge {
     }
 
     /// What bodies may be like.
-    #[cfg(feature = "axum")]
     pub(crate) fn bodies(&self) -> &BodyGuard {
         &self.bodies
     }

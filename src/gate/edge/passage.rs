@@ -10,6 +10,7 @@ use http::{Response, StatusCode};
 use super::{Edge, Tolls};
 use crate::context::{X_REQUEST_ID, response_value};
 use crate::cors::{CorsDecision, CorsHeaders};
+use crate::firewall::FirewallRule;
 use crate::headers::Prepared;
 use crate::rate_limit::{RateDecision, RateLimit, RateRequest, RateVerdict};
 use crate::rejection::{Rejection, RejectionCode};
@@ -26,6 +27,8 @@ pub(super) struct Passage {
     prepared: Prepared,
     id: Option<HeaderValue>,
     cors: CorsHeaders,
+    /// What the firewall refused, for whoever stands outside.
+    broken: Option<FirewallRule>,
     /// What the limits said that were asked, in their order.
     taken: Vec<Asked>,
     /// What those of the inner half say.
@@ -58,7 +61,8 @@ impl Edge {
         if let Some(headers) = &self.headers {
             passage.prepared = headers.prepare(parts, secure);
         }
-        if let Err(rejection) = self.wall(parts) {
+        if let Err((rule, rejection)) = self.wall(parts) {
+            passage.broken = rule;
             return (passage, Entry::Refused(rejection));
         }
         if let Some(cors) = &self.cors {
@@ -91,27 +95,24 @@ impl Edge {
                 tracing::debug!(%reason, "refused a request of another site");
                 Entry::Refused(reason.into())
             }
-            _ if !self.bodies.lets_in(&parts.headers) => {
-                Entry::Refused(Rejection::new(RejectionCode::BodyTooLarge))
-            }
             _ => Entry::Go,
         }
     }
 
-    fn wall(&self, parts: &mut Parts) -> Result<(), Rejection> {
+    fn wall(&self, parts: &mut Parts) -> Result<(), (Option<FirewallRule>, Rejection)> {
         let Some(firewall) = &self.firewall else { return Ok(()) };
         // Where a router has matched already, another spelling comes too late: it read this one.
         let before = is_routed(parts).then(|| parts.uri.clone());
         firewall.check(parts).map_err(|rule| {
             tracing::info!(rule = rule.as_str(), "the firewall refused a request");
-            firewall.rejection(rule)
+            (Some(rule), firewall.rejection(rule))
         })?;
         match before {
             Some(before) if before != parts.uri => {
                 tracing::info!(
                     "refused a path that is not in its canonical form, behind a router that has matched it"
                 );
-                Err(Rejection::new(RejectionCode::Malformed))
+                Err((None, Rejection::new(RejectionCode::Malformed)))
             }
             _ => Ok(()),
         }
@@ -152,6 +153,9 @@ impl Edge {
         for (limit, decision) in &passage.taken {
             limit.add_fields(decision, response.headers_mut());
         }
+        if let Some(rule) = passage.broken {
+            response.extensions_mut().insert(rule);
+        }
         std::mem::take(&mut passage.cors).apply(response.headers_mut());
         if let Some(id) = passage.id.take() {
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -163,6 +167,11 @@ impl Edge {
 }
 
 impl Passage {
+    /// The answer to a preflight.
+    pub(super) fn preflight<B: Default>(&mut self) -> Response<B> {
+        std::mem::take(&mut self.cors).preflight()
+    }
+
     /// Notes what the limits say now that the answer is known.
     pub(super) fn settled(&mut self, decisions: Vec<Asked>) {
         self.taken = decisions;

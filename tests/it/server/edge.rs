@@ -29,6 +29,21 @@ async fn seventy_quick_requests_are_sixty() {
     assert!((60..66).contains(&passed), "{passed}");
 }
 
+/// Behind a proxy that is trusted, each of its clients counts by itself.
+#[tokio::test]
+async fn clients_of_a_trusted_proxy() {
+    let server =
+        Server::start_with(&[("RATE_LIMIT_PER_MINUTE", "2"), ("TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")]);
+    let api = server.api();
+    for client in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(api.get("/health").header("x-forwarded-for", client).send().await.status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{client}");
+    }
+}
+
 #[tokio::test]
 async fn five_tries_a_minute_at_a_name() {
     let server = Server::start_with(&LIMITS);
