@@ -148,7 +148,10 @@ impl ConfigError {
 
     /// Several problems as one, if there are any: all of them are told at once.
     pub(crate) fn all(problems: Vec<Self>) -> Result<(), Self> {
-        let mut problems = problems.into_iter();
+        let mut problems = problems.into_iter().flat_map(|mut problem| {
+            let others = std::mem::take(&mut problem.others);
+            std::iter::once(problem).chain(others)
+        });
         let Some(first) = problems.next() else { return Ok(()) };
         Err(Self { others: problems.collect(), ..first })
     }
@@ -200,6 +203,16 @@ mod tests {
         assert_eq!(error.to_string(), "user store");
         assert_eq!(error.source().unwrap().to_string(), "disk full");
         assert!(error.is_temporary());
+    }
+
+    #[test]
+    fn several_problems_are_one_flat_list() {
+        let one = |field| ConfigError::new(field, "is wrong", "mend it");
+        assert_eq!(ConfigError::all(Vec::new()), Ok(()));
+        let inner = ConfigError::all(vec![one("a"), one("b")]).unwrap_err();
+        let all = ConfigError::all(vec![inner, one("c")]).unwrap_err();
+        assert_eq!(all.to_string(), "a: is wrong; mend it\nb: is wrong; mend it\nc: is wrong; mend it");
+        assert_eq!(all.others(), [one("b"), one("c")]);
     }
 
     #[test]

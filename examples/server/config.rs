@@ -107,7 +107,7 @@ impl Config {
         Ok(Self {
             bind,
             environment,
-            public_origin: public_origin(&vars, bind)?,
+            public_origin: public_origin(&vars, bind, environment)?,
             signing_key,
             tokens: token_policy(&vars)?,
             passwords: password_policy(&vars)?,
@@ -135,10 +135,17 @@ fn limits(vars: &Vars) -> Result<Limits, ConfigError> {
 }
 
 /// What tokens name as their issuer and audience.
-fn public_origin(vars: &Vars, bind: SocketAddr) -> Result<String, ConfigError> {
+fn public_origin(vars: &Vars, bind: SocketAddr, environment: Environment) -> Result<String, ConfigError> {
     let Some(origin) = vars.text("PUBLIC_ORIGIN") else { return Ok(format!("http://{bind}")) };
     let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     match authority.map(str::parse::<http::uri::Authority>) {
+        Some(Ok(_)) if environment == Environment::Production && origin.starts_with("http:") => {
+            Err(ConfigError::new(
+                "PUBLIC_ORIGIN",
+                "is plain HTTP in production: tokens could be read on the way",
+                "use the https origin that clients see, or set ENVIRONMENT=development",
+            ))
+        }
         Some(Ok(authority)) if !authority.as_str().contains('@') => Ok(origin.to_owned()),
         _ => Err(invalid("PUBLIC_ORIGIN", "use an origin without a path, such as https://api.example.com")),
     }

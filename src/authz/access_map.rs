@@ -176,42 +176,16 @@ impl AccessMapBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] naming the entry if its pattern is malformed, not canonical or in conflict with another one, if
-    /// method and pattern appear twice, if its method is a common one in lower case, which is another method, or if its
-    /// rule can never be satisfied with these roles.
+    /// [`ConfigError`] naming each entry whose pattern is malformed, not canonical or in conflict with another one, whose
+    /// method and pattern appear twice, whose method is a common one in lower case, which is another method, or whose
+    /// rule can never be satisfied with these roles. All of them are told at once.
     pub fn build(self, roles: &RoleModel) -> Result<AccessMap, ConfigError> {
         let mut map = AccessMap::default();
+        let mut problems = Vec::new();
         for (method, pattern, rule) in self.entries {
-            let entry = format!("{method} {pattern}");
-            if let Some(what) = pattern_problem(&pattern) {
-                return Err(ConfigError::new(
-                    entry,
-                    what,
-                    "write a path such as `/tasks/{id}` or `/files/{*rest}`",
-                ));
-            }
-            if let Some(meant) = misspelled(&method) {
-                return Err(ConfigError::new(
-                    entry,
-                    "has a method that no client sends: methods are case-sensitive (RFC 9110 section 9.1)",
-                    format!("write {meant}"),
-                ));
-            }
-            let rule = rule.compiled(roles).map_err(|cause| {
-                let what = format!("its rule cannot be satisfied: {cause}");
-                ConfigError::new(entry.clone(), what, "correct the rule or the role model")
-            })?;
-            let index = match map.by_pattern.get(pattern.as_str()) {
-                Some(index) => *index,
-                None => map.insert_pattern(&pattern, &entry)?,
-            };
-            if let Some(known) = map.entries.get_mut(index) {
-                if known.rules.iter().any(|(other, _)| *other == method) {
-                    return Err(ConfigError::new(entry, "appears twice", "keep one of the two"));
-                }
-                known.rules.push((method, rule));
-            }
+            problems.extend(map.add(method, &pattern, rule, roles).err());
         }
+        ConfigError::all(problems)?;
         for entry in &mut map.entries {
             entry.allow = allow(&entry.rules);
         }
@@ -220,6 +194,42 @@ impl AccessMapBuilder {
 }
 
 impl AccessMap {
+    fn add(
+        &mut self,
+        method: Method,
+        pattern: &str,
+        rule: Rule,
+        roles: &RoleModel,
+    ) -> Result<(), ConfigError> {
+        let entry = format!("{method} {pattern}");
+        if let Some(what) = pattern_problem(pattern) {
+            let cure = "write a path such as `/tasks/{id}` or `/files/{*rest}`";
+            return Err(ConfigError::new(entry, what, cure));
+        }
+        if let Some(meant) = misspelled(&method) {
+            return Err(ConfigError::new(
+                entry,
+                "has a method that no client sends: methods are case-sensitive (RFC 9110 section 9.1)",
+                format!("write {meant}"),
+            ));
+        }
+        let rule = rule.compiled(roles).map_err(|cause| {
+            let what = format!("its rule cannot be satisfied: {cause}");
+            ConfigError::new(entry.clone(), what, "correct the rule or the role model")
+        })?;
+        let index = match self.by_pattern.get(pattern) {
+            Some(index) => *index,
+            None => self.insert_pattern(pattern, &entry)?,
+        };
+        if let Some(known) = self.entries.get_mut(index) {
+            if known.rules.iter().any(|(other, _)| *other == method) {
+                return Err(ConfigError::new(entry, "appears twice", "keep one of the two"));
+            }
+            known.rules.push((method, rule));
+        }
+        Ok(())
+    }
+
     fn insert_pattern(&mut self, pattern: &str, entry: &str) -> Result<usize, ConfigError> {
         let index = self.entries.len();
         self.by_path.insert(pattern, index).map_err(|cause| match cause {

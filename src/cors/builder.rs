@@ -93,14 +93,16 @@ impl CorsBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for
+    /// [`ConfigError`], all at once, for
     /// - an origin that is not exactly one: unparsable, with a path, with a wildcard, `null`; or is there twice;
     /// - any origin beside credentials, or beside a list of origins;
     /// - credentials without an origin, or for an `http:` origin;
     /// - `*` as a method or header, and methods in lower case, which browsers don't send.
     pub fn build(self) -> Result<Cors, ConfigError> {
-        let origins = self.parsed()?;
-        self.check(&origins)?;
+        let mut problems = Vec::new();
+        let origins = self.parsed(&mut problems);
+        self.check(&origins, &mut problems);
+        ConfigError::all(problems)?;
         let origins: Origins = origins.into_iter().collect();
         let allow_origin = if self.any_origin {
             AllowOrigin::any()
@@ -121,54 +123,57 @@ impl CorsBuilder {
         Ok(Cors::new(&layer, origins, self.any_origin, self.credentials))
     }
 
-    fn parsed(&self) -> Result<Vec<Origin>, ConfigError> {
+    fn parsed(&self, problems: &mut Vec<ConfigError>) -> Vec<Origin> {
         let mut origins: Vec<Origin> = Vec::new();
         for text in &self.origins {
             let field = || format!("allowed origin `{text}`");
-            let origin = Origin::parse(text).map_err(|cause| {
-                let cure = "write scheme, host and, if need be, port: `https://app.example`";
-                ConfigError::new(field(), cause.to_string(), cure)
-            })?;
-            if origins.contains(&origin) {
-                return Err(ConfigError::new(field(), "is there twice", "leave one out"));
+            match Origin::parse(text) {
+                Ok(origin) if origins.contains(&origin) => {
+                    problems.push(ConfigError::new(field(), "is there twice", "leave one out"));
+                }
+                Ok(origin) => origins.push(origin),
+                Err(cause) => {
+                    let cure = "write scheme, host and, if need be, port: `https://app.example`";
+                    problems.push(ConfigError::new(field(), cause.to_string(), cure));
+                }
             }
-            origins.push(origin);
         }
-        Ok(origins)
+        origins
     }
 
-    fn check(&self, origins: &[Origin]) -> Result<(), ConfigError> {
-        let refuse = |field: &'static str, problem, cure| Err(ConfigError::new(field, problem, cure));
+    fn check(&self, origins: &[Origin], problems: &mut Vec<ConfigError>) {
+        let mut refuse = |field: &'static str, problem, cure| {
+            problems.push(ConfigError::new(field, problem, cure));
+        };
         if self.any_origin && self.credentials {
             let cure = "name the origins, or leave credentials out";
-            return refuse("allowed origins", "are any, with credentials", cure);
+            refuse("allowed origins", "are any, with credentials", cure);
         }
-        if self.any_origin && !origins.is_empty() {
-            return refuse("allowed origins", "are any, and a list", "leave one out");
+        if self.any_origin && !self.origins.is_empty() {
+            refuse("allowed origins", "are any, and a list", "leave one out");
         }
-        if self.credentials && origins.is_empty() {
-            return refuse("credentials", "are allowed, but no origin is", "name the origins");
-        }
-        let insecure = origins.iter().find(|origin| !origin.is_secure());
-        if let Some(origin) = insecure.filter(|_| self.credentials && !self.insecure) {
-            return Err(ConfigError::new(
-                format!("allowed origin `{origin}`"),
-                "may send credentials, but anybody on the way can change its pages",
-                "use `https`, or `danger_allow_insecure_origins` in development",
-            ));
+        if self.credentials && self.origins.is_empty() && !self.any_origin {
+            refuse("credentials", "are allowed, but no origin is", "name the origins");
         }
         // tower-http panics on a lone `*` beside credentials; without them it would open more than was named.
         if self.headers.iter().chain(&self.exposed).any(|name| name.as_str().contains('*')) {
-            return refuse("allowed or exposed headers", "hold a wildcard", "name each header");
+            refuse("allowed or exposed headers", "hold a wildcard", "name each header");
         }
-        if let Some(method) = self.methods.iter().find(|method| !is_plain(method)) {
-            return Err(ConfigError::new(
+        let insecure = |origin: &&Origin| self.credentials && !self.insecure && !origin.is_secure();
+        problems.extend(origins.iter().filter(insecure).map(|origin| {
+            ConfigError::new(
+                format!("allowed origin `{origin}`"),
+                "may send credentials, but anybody on the way can change its pages",
+                "use `https`, or `danger_allow_insecure_origins` in development",
+            )
+        }));
+        problems.extend(self.methods.iter().filter(|method| !is_plain(method)).map(|method| {
+            ConfigError::new(
                 format!("allowed method `{method}`"),
                 "is a wildcard or not in upper case",
                 "name each method as clients write it",
-            ));
-        }
-        Ok(())
+            )
+        }));
     }
 }
 

@@ -99,56 +99,36 @@ impl GateBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] if there is no way in, roles are given beside those of the accounts, the realm cannot stand in a
-    /// header, the access map contradicts itself or the roles, or parts of the outer half contradict each other.
+    /// header, the access map contradicts itself or the roles, or parts of the outer half contradict each other. All of it
+    /// is told at once: [`ConfigError::others`].
     pub async fn build(self) -> Result<Gate, ConfigError> {
         self.assemble()
     }
 
     /// The part of [`build`](Self::build) that needs to wait for nothing.
-    pub(crate) fn assemble(self) -> Result<Gate, ConfigError> {
-        let mut schemes: Vec<Arc<dyn AuthScheme>> = Vec::new();
-        let own = self.accounts.as_ref().map(|accounts| {
-            BearerScheme::new(AccessTokens::new(accounts.tokens().clone(), self.tenant.clone()))
-        });
-        if own.is_some() && self.bearer.is_some() {
-            return Err(ConfigError::new(
-                "access tokens",
-                "are verified in two ways",
-                "call `with_accounts` or `with_access_tokens`, not both",
-            ));
-        }
-        match (self.bearer.or(own), self.realm) {
-            (Some(bearer), Some(realm)) => schemes.push(Arc::new(bearer.with_realm(&realm)?)),
-            (Some(bearer), None) => schemes.push(Arc::new(bearer)),
-            (None, Some(_)) => {
-                return Err(ConfigError::new(
-                    "realm",
-                    "is set, but no bearer tokens are accepted",
-                    "call `with_accounts` or `with_access_tokens`, or leave the realm to the other schemes",
-                ));
+    pub(crate) fn assemble(mut self) -> Result<Gate, ConfigError> {
+        let mut problems = Vec::new();
+        let schemes = self.schemes(&mut problems);
+        let authorizer = match (&self.accounts, self.roles.take()) {
+            (Some(accounts), roles) => {
+                if roles.is_some() {
+                    problems.push(ConfigError::new(
+                        "roles",
+                        "are given to a gate whose accounts have their own",
+                        "give them to `AccountsBuilder::with_roles` alone",
+                    ));
+                }
+                accounts.authorizer().clone()
             }
-            (None, None) => {}
-        }
-        schemes.extend(self.schemes);
-        if schemes.is_empty() {
-            return Err(ConfigError::new(
-                "gate",
-                "has no way to authenticate anybody",
-                "call `with_accounts`, `with_access_tokens` or `add_scheme`",
-            ));
-        }
-        let authorizer = match (&self.accounts, self.roles) {
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::new(
-                    "roles",
-                    "are given to a gate whose accounts have their own",
-                    "give them to `AccountsBuilder::with_roles` alone",
-                ));
-            }
-            (Some(accounts), None) => accounts.authorizer().clone(),
             (None, roles) => Authorizer::new(roles.unwrap_or_default()),
         };
-        let map = self.map.build(&authorizer.roles())?;
+        let clock = self.accounts.as_ref().map(|accounts| accounts.tokens().clock().clone());
+        let map = self.map.build(&authorizer.roles());
+        let edge = self.edge.build(clock);
+        problems.extend(map.as_ref().err().cloned());
+        problems.extend(edge.as_ref().err().cloned());
+        ConfigError::all(problems)?;
+        let (map, edge) = (map?, edge?);
         let schemes = Schemes::new(schemes, self.tenant);
         let (challenge, bearer) = (schemes.challenge().clone(), schemes.bearer().cloned());
         let judge = Judge { authorizer, challenge, bearer };
@@ -158,8 +138,6 @@ impl GateBuilder {
                  out in production"
             );
         }
-        let clock = self.accounts.as_ref().map(|accounts| accounts.tokens().clock().clone());
-        let edge = Arc::new(self.edge.build(clock)?);
         let unmapped = ArcSwap::default();
         Ok(Gate(Arc::new(Inner {
             schemes,
@@ -170,8 +148,45 @@ impl GateBuilder {
             routed: Mutex::default(),
             follower: Mutex::default(),
             explains: self.explains,
-            edge,
+            edge: Arc::new(edge),
         })))
+    }
+
+    /// The ways in, bearer tokens first.
+    fn schemes(&mut self, problems: &mut Vec<ConfigError>) -> Vec<Arc<dyn AuthScheme>> {
+        let mut schemes: Vec<Arc<dyn AuthScheme>> = Vec::new();
+        let own = self.accounts.as_ref().map(|accounts| {
+            BearerScheme::new(AccessTokens::new(accounts.tokens().clone(), self.tenant.clone()))
+        });
+        if own.is_some() && self.bearer.is_some() {
+            problems.push(ConfigError::new(
+                "access tokens",
+                "are verified in two ways",
+                "call `with_accounts` or `with_access_tokens`, not both",
+            ));
+        }
+        match (self.bearer.take().or(own), self.realm.take()) {
+            (Some(bearer), Some(realm)) => match bearer.with_realm(&realm) {
+                Ok(bearer) => schemes.push(Arc::new(bearer)),
+                Err(error) => problems.push(error),
+            },
+            (Some(bearer), None) => schemes.push(Arc::new(bearer)),
+            (None, Some(_)) => problems.push(ConfigError::new(
+                "realm",
+                "is set, but no bearer tokens are accepted",
+                "call `with_accounts` or `with_access_tokens`, or leave the realm to the other schemes",
+            )),
+            (None, None) => {}
+        }
+        schemes.append(&mut self.schemes);
+        if schemes.is_empty() && problems.is_empty() {
+            problems.push(ConfigError::new(
+                "gate",
+                "has no way to authenticate anybody",
+                "call `with_accounts`, `with_access_tokens` or `add_scheme`",
+            ));
+        }
+        schemes
     }
 }
 

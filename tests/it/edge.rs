@@ -340,14 +340,37 @@ async fn parts_that_contradict_each_other() {
         .with_origin_rule(OriginRule::builder().build().unwrap())
         .add_rate_limit(per_minute(1))
         .add_rate_limit(per_minute(2))
+        .with_realm("a \"realm\"")
+        .with_access_map(
+            AccessMap::builder()
+                .add(Method::GET, "/a", Rule::role("no such role"))
+                .add(Method::GET, "a", Rule::public())
+                .add(Method::GET, "/{x}", Rule::public())
+                .add(Method::GET, "/{y}", Rule::public()),
+        )
         .build()
         .await
         .unwrap_err();
     let told = refused.to_string();
-    assert_eq!(told.lines().count(), 2, "{told}");
-    for want in ["rate limit `address`: is there twice", "https://app.example"] {
-        assert!(told.contains(want), "{told}");
+    for want in [
+        "realm: cannot stand in a header",
+        "GET /a: its rule cannot be satisfied",
+        "GET a: ",
+        "GET /{y}: matches the same paths as `/{x}`",
+        "rate limit `address`: is there twice",
+        "https://app.example",
+    ] {
+        assert_eq!(told.lines().filter(|line| line.contains(want)).count(), 1, "{want}: {told}");
     }
+    assert_eq!((told.lines().count(), refused.others().len()), (6, 5), "{told}");
+
+    let refused = Cors::builder()
+        .allow_origins(["https://app.example/", "http://app.example", "http://two.example"])
+        .allow_credentials()
+        .allow_methods([Method::from_bytes(b"patch").unwrap()])
+        .build()
+        .unwrap_err();
+    assert_eq!(refused.others().len(), 3, "{refused}");
 }
 
 /// Limits by principal and tier are asked once it is known who asks, before the rule, in a table or in a shared store; what

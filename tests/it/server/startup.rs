@@ -45,6 +45,15 @@ fn what_is_wrong_is_named_with_its_cure() {
         (&[("DATABASE_URL", "sqlite://missing/server.db")], "DATABASE_URL", "make the folder"),
         (&[("PUBLIC_ORIGIN", "example.com")], "PUBLIC_ORIGIN", "https://"),
         (&[("PUBLIC_ORIGIN", "https://example.com/api")], "PUBLIC_ORIGIN", "without a path"),
+        (
+            &[
+                ("PUBLIC_ORIGIN", "http://example.com"),
+                ("ENVIRONMENT", "production"),
+                ("JWT_SECRET_KEY", SECRET),
+            ],
+            "PUBLIC_ORIGIN",
+            "plain HTTP in production",
+        ),
         (&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "0")], "JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1 to 60"),
         (&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "-5")], "JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1 to 60"),
         (&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1e1")], "JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1 to 60"),
