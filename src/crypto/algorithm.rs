@@ -84,13 +84,34 @@ impl FromStr for Algorithm {
 pub enum KeyPurpose {
     /// Signing and verifying access tokens.
     TokenSigning,
-    /// Encrypting fields and blobs at rest.
+    /// Encrypting fields, files and blobs at rest.
     Sealing,
+    /// Wrapping data keys, which in turn encrypt.
+    Wrapping,
+    /// Blind indexes, by which sealed fields are found.
+    BlindIndex,
+    /// Digests of short one-time codes at rest.
+    CodeDigest,
+    /// Tokens against cross-site request forgery.
+    Csrf,
+    /// The chain of the audit trail.
+    AuditChain,
+    /// Hashing passwords with a secret that is not in the database.
+    Pepper,
 }
 
 impl KeyPurpose {
     /// Every purpose there is.
-    pub const ALL: &'static [Self] = &[Self::TokenSigning, Self::Sealing];
+    pub const ALL: &'static [Self] = &[
+        Self::TokenSigning,
+        Self::Sealing,
+        Self::Wrapping,
+        Self::BlindIndex,
+        Self::CodeDigest,
+        Self::Csrf,
+        Self::AuditChain,
+        Self::Pepper,
+    ];
 
     /// A short stable name, as in a key file.
     #[must_use]
@@ -98,6 +119,12 @@ impl KeyPurpose {
         match self {
             Self::TokenSigning => "token_signing",
             Self::Sealing => "sealing",
+            Self::Wrapping => "wrapping",
+            Self::BlindIndex => "blind_index",
+            Self::CodeDigest => "code_digest",
+            Self::Csrf => "csrf",
+            Self::AuditChain => "audit_chain",
+            Self::Pepper => "pepper",
         }
     }
 
@@ -112,6 +139,18 @@ impl fmt::Display for KeyPurpose {
     }
 }
 
+impl FromStr for KeyPurpose {
+    type Err = ConfigError;
+
+    /// Reads [`as_str`](Self::as_str), letter by letter.
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        Self::parse(name).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|purpose| purpose.as_str()).collect();
+            ConfigError::new("key purpose", "is not one there is", format!("use one of {}", known.join(", ")))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +160,10 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.as_str().parse::<Algorithm>().as_ref(), Ok(algorithm));
         }
+        for purpose in KeyPurpose::ALL {
+            assert_eq!(purpose.as_str().parse::<KeyPurpose>().as_ref(), Ok(purpose));
+        }
+        assert!("Sealing".parse::<KeyPurpose>().is_err());
         for name in ["none", "None", "NONE", "hs256", "EDDSA", "Ed25519", "HS384", "RS1", "", " EdDSA"] {
             assert!(name.parse::<Algorithm>().is_err(), "{name:?}");
         }

@@ -50,7 +50,7 @@ pub(super) enum Material {
         public: PublicKey,
         signature: Box<dyn Signature>,
     },
-    /// 256 bits for sealing.
+    /// 256 bits for every other purpose.
     Symmetric(SymmetricKey),
 }
 
@@ -78,15 +78,19 @@ impl Key {
         }
     }
 
-    /// A new key for sealing.
+    /// A new key for this purpose; for signing tokens, of the default algorithm.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the operating system supplies no randomness.
-    pub fn generate_sealing() -> Result<Self, ConfigError> {
+    /// [`ConfigError`] if the operating system supplies no randomness; for signing tokens, as
+    /// [`generate`](Self::generate).
+    pub fn generate_for(purpose: KeyPurpose) -> Result<Self, ConfigError> {
+        if purpose == KeyPurpose::TokenSigning {
+            return Self::generate(Algorithm::default());
+        }
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut bytes[..]).map_err(|_| NO_ENTROPY.for_field(GENERATED))?;
-        Ok(Self::symmetric(KeyPurpose::Sealing, SymmetricKey::from_bytes(&bytes)))
+        Ok(Self::symmetric(purpose, SymmetricKey::from_bytes(&bytes)))
     }
 
     /// A private key as `openssl genpkey` writes it: unencrypted PKCS#8 in PEM.
@@ -185,21 +189,25 @@ impl Key {
         }
     }
 
-    /// 32 bytes from a random generator for sealing.
+    /// 32 bytes from a random generator for this purpose; for signing tokens, an HS256 secret.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if it has not exactly 32 bytes or is weak in the sense of [`hmac_secret`](Self::hmac_secret).
-    pub fn sealing(bytes: &SecretSlice<u8>) -> Result<Self, ConfigError> {
+    pub fn from_bytes(purpose: KeyPurpose, bytes: &SecretSlice<u8>) -> Result<Self, ConfigError> {
+        let field = || format!("{purpose} key");
         let bytes = bytes.expose_secret();
-        let weak = weakness(bytes).map(|(problem, cure)| ConfigError::new("sealing key", problem, cure));
+        let weak = weakness(bytes).map(|(problem, cure)| ConfigError::new(field(), problem, cure));
         if let Some(error) = weak {
             return Err(error);
         }
         let exact = bytes.try_into().map_err(|_| {
-            ConfigError::new("sealing key", "has not exactly 32 bytes", "use the output of `openssl rand 32`")
+            ConfigError::new(field(), "has not exactly 32 bytes", "use the output of `openssl rand 32`")
         })?;
-        Ok(Self::symmetric(KeyPurpose::Sealing, SymmetricKey::from_bytes(exact)))
+        if purpose == KeyPurpose::TokenSigning {
+            return Self::secret(Zeroizing::new(bytes.to_vec()));
+        }
+        Ok(Self::symmetric(purpose, SymmetricKey::from_bytes(exact)))
     }
 
     /// The same key under another name.
@@ -253,6 +261,14 @@ impl Key {
             Material::Secret { signature, .. } => Some((Algorithm::Hs256, signature)),
             Material::Pair { algorithm, signature, .. } => Some((*algorithm, signature.as_ref())),
             Material::Symmetric(_) => None,
+        }
+    }
+
+    /// The 256 bits of a key that is not for signing tokens.
+    pub(crate) fn bits(&self) -> Option<&SymmetricKey> {
+        match self.material() {
+            Material::Symmetric(key) => Some(key),
+            Material::Secret { .. } | Material::Pair { .. } => None,
         }
     }
 

@@ -1,6 +1,8 @@
-//! The form of a key file: `{"rings": [{"purpose", "keys": [{"kid", "alg"?, "private" | "public"}]}]}`.
+//! The form of a key file: `{"rings": [{"purpose", "keys": [{"kid", "state", "created"?, "since"?, "expires"?, "alg"?,
+//! "private" | "public"}]}]}`.
 //!
-//! `private` is base64url of the secret itself, or of PKCS#8; `public` is a JWK. The first key of a ring is primary.
+//! `private` is base64url of the secret itself, or of PKCS#8; `public` is a JWK; a destroyed key has neither. Times are
+//! seconds since 1970. The one active key of a ring is primary.
 
 use std::sync::Arc;
 
@@ -14,9 +16,10 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::crypto::algorithm::{Algorithm, KeyPurpose};
 use crate::crypto::der;
 use crate::crypto::key::{Key, Material};
-use crate::crypto::keyring::Keyring;
+use crate::crypto::keyring::{KeyRecord, KeyState, Keyring};
 use crate::error::ConfigError;
 use crate::id::KeyId;
+use crate::time::Timestamp;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +38,13 @@ struct RingForm {
 #[serde(deny_unknown_fields)]
 struct KeyForm {
     kid: KeyId,
+    state: KeyState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     alg: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +66,7 @@ impl Drop for Private {
 pub(super) fn write(rings: &[Arc<Keyring>]) -> SecretString {
     let rings = rings.iter().map(|ring| RingForm {
         purpose: ring.purpose().as_str().to_owned(),
-        keys: ring.keys().map(key_form).collect(),
+        keys: ring.held().map(|(record, key)| key_form(record, key)).collect(),
     });
     let form = FileForm { rings: rings.collect() };
     // Room for some RSA keys, so that the text does not grow and leave halves of itself behind.
@@ -67,19 +77,32 @@ pub(super) fn write(rings: &[Arc<Keyring>]) -> SecretString {
     SecretString::from(text)
 }
 
-fn key_form(key: &Key) -> KeyForm {
+fn key_form(record: &KeyRecord, key: Option<&Key>) -> KeyForm {
     let private = |bytes: &[u8]| Some(Private(URL_SAFE_NO_PAD.encode(bytes)));
-    let (private, public) = match key.material() {
-        Material::Secret { secret, .. } => (private(secret), None),
-        Material::Symmetric(bytes) => (private(bytes.expose_bytes()), None),
-        Material::Pair { algorithm: Algorithm::Ps256, private: Some(pkcs1), .. } => {
+    let (private, public) = match key.map(Key::material) {
+        None => (None, None),
+        Some(Material::Secret { secret, .. }) => (private(secret), None),
+        Some(Material::Symmetric(bytes)) => (private(bytes.expose_bytes()), None),
+        Some(Material::Pair { algorithm: Algorithm::Ps256, private: Some(pkcs1), .. }) => {
             (private(&der::rsa_pkcs8(pkcs1)), None)
         }
-        Material::Pair { private: Some(pkcs8), .. } => (private(pkcs8), None),
-        Material::Pair { private: None, .. } => (None, key.public_jwk().map(Value::Object)),
+        Some(Material::Pair { private: Some(pkcs8), .. }) => (private(pkcs8), None),
+        Some(Material::Pair { private: None, .. }) => {
+            (None, key.and_then(Key::public_jwk).map(Value::Object))
+        }
     };
-    let alg = key.algorithm().map(|algorithm| algorithm.as_str().to_owned());
-    KeyForm { kid: key.id().clone(), alg, private, public }
+    let alg = key.and_then(Key::algorithm).map(|algorithm| algorithm.as_str().to_owned());
+    let secs = |time: Option<Timestamp>| time.map(Timestamp::as_secs);
+    KeyForm {
+        kid: record.id.clone(),
+        state: record.state,
+        created: secs(record.created),
+        since: secs(record.since),
+        expires: secs(record.expires),
+        alg,
+        private,
+        public,
+    }
 }
 
 pub(super) fn read(text: &SecretString) -> Result<Vec<Keyring>, ConfigError> {
@@ -97,13 +120,22 @@ pub(super) fn read(text: &SecretString) -> Result<Vec<Keyring>, ConfigError> {
 }
 
 fn read_ring(purpose: KeyPurpose, keys: Vec<KeyForm>) -> Result<Keyring, ConfigError> {
-    let mut keys = keys.into_iter().map(|form| read_key(purpose, form));
-    let first = keys.next().ok_or_else(|| bad("has an empty ring", "restore the file"))??;
-    let ring = if first.is_private() { Keyring::new(first) } else { Keyring::verify_only(first) }?;
-    keys.try_fold(ring, |ring, key| ring.with_accepted(key?))
+    let held = keys.into_iter().map(|form| {
+        let time = |secs: Option<i64>| secs.map(Timestamp::from_secs);
+        let record = KeyRecord {
+            id: form.kid.clone(),
+            state: form.state,
+            created: time(form.created),
+            since: time(form.since),
+            expires: time(form.expires),
+        };
+        Ok((record, read_key(purpose, form)?))
+    });
+    Keyring::restore(held.collect::<Result<_, ConfigError>>()?)
 }
 
-fn read_key(purpose: KeyPurpose, form: KeyForm) -> Result<Key, ConfigError> {
+/// The material; none of a destroyed key.
+fn read_key(purpose: KeyPurpose, form: KeyForm) -> Result<Option<Key>, ConfigError> {
     let incomplete = || bad("has a key whose members contradict each other", "restore the file");
     let algorithm = match form.alg.as_deref() {
         None => None,
@@ -113,24 +145,24 @@ fn read_key(purpose: KeyPurpose, form: KeyForm) -> Result<Key, ConfigError> {
         None => None,
         Some(text) => Some(Zeroizing::new(URL_SAFE_NO_PAD.decode(&text.0).map_err(|_| incomplete())?)),
     };
-    let key = match (purpose, algorithm, private, &form.public) {
-        (KeyPurpose::TokenSigning, Some(Algorithm::Hs256), Some(secret), None) => {
-            Key::hmac_secret(&secret.to_vec().into())?
-        }
-        (KeyPurpose::TokenSigning, Some(algorithm), Some(pkcs8), None) => {
+    let signs = purpose == KeyPurpose::TokenSigning;
+    let key = match (signs, algorithm, private, &form.public) {
+        (_, None, None, None) => return Ok(None),
+        (true, Some(Algorithm::Hs256), Some(secret), None) => Key::hmac_secret(&secret.to_vec().into())?,
+        (true, Some(algorithm), Some(pkcs8), None) => {
             Key::from_pkcs8(algorithm, &pkcs8).map_err(|error| error.for_field("key file"))?
         }
-        (KeyPurpose::TokenSigning, Some(algorithm), None, Some(jwk)) => {
+        (true, Some(algorithm), None, Some(jwk)) => {
             let key = Key::verify_only_from_jwk(jwk)?;
             if key.algorithm() != Some(algorithm) {
                 return Err(incomplete());
             }
             key
         }
-        (KeyPurpose::Sealing, None, Some(bytes), None) => Key::sealing(&bytes.to_vec().into())?,
+        (false, None, Some(bytes), None) => Key::from_bytes(purpose, &bytes.to_vec().into())?,
         _ => return Err(incomplete()),
     };
-    Ok(key.with_id(form.kid))
+    Ok(Some(key.with_id(form.kid)))
 }
 
 fn bad(problem: &'static str, cure: &'static str) -> ConfigError {
@@ -146,19 +178,36 @@ mod tests {
         let hmac = Key::generate(Algorithm::Hs256).unwrap();
         vec![
             Keyring::new(hmac).unwrap().with_accepted(Key::generate(Algorithm::Hs256).unwrap()).unwrap(),
-            Keyring::new(Key::generate_sealing().unwrap()).unwrap(),
+            Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap()).unwrap(),
         ]
     }
 
-    fn ids(rings: &[Keyring]) -> Vec<KeyId> {
-        rings.iter().flat_map(Keyring::ids).cloned().collect()
+    fn records(rings: &[Keyring]) -> Vec<KeyRecord> {
+        rings.iter().flat_map(Keyring::records).cloned().collect()
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         let rings = rings();
         let text = write(&rings.iter().cloned().map(Arc::new).collect::<Vec<_>>());
-        assert_eq!(ids(&read(&text).unwrap()), ids(&rings));
+        assert_eq!(records(&read(&text).unwrap()), records(&rings));
+    }
+
+    #[test]
+    fn states_and_times_are_read_back() {
+        let at = Timestamp::from_secs;
+        let key = || Key::generate_for(KeyPurpose::Csrf).unwrap();
+        let (a, b, c, d) = (key(), key(), key(), key());
+        let ring = Keyring::begin(a.clone(), at(1)).unwrap().with_expiry(a.id(), at(99)).unwrap();
+        let ring =
+            ring.rotate(b.clone(), at(2)).unwrap().rotate(c, at(3)).unwrap().introduce(d, at(4)).unwrap();
+        let ring = ring.destroy(a.id(), at(5)).unwrap().compromise(b.id(), at(6)).unwrap();
+        let text = write(&[Arc::new(ring.clone())]);
+        let again = read(&text).unwrap().remove(0);
+        assert!(again.records().eq(ring.records()));
+        assert!(again.ids().eq(ring.ids()));
+        let (text, secret) = (text.expose_secret(), a.bits().unwrap().expose_bytes());
+        assert!(!text.contains(&URL_SAFE_NO_PAD.encode(secret)), "what is destroyed is gone");
     }
 
     #[cfg(feature = "aws-lc")]
@@ -192,10 +241,14 @@ mod tests {
             ("another purpose", good.replacen("token_signing", "sealing", 1)),
             ("unknown purpose", good.replacen("token_signing", "canary", 1)),
             ("empty ring", r#"{"rings":[{"purpose":"sealing","keys":[]}]}"#.to_owned()),
+            ("no active key", good.replacen("\"active\"", "\"deactivated\"", 1)),
+            ("two active keys", good.replacen("\"deactivated\"", "\"active\"", 1)),
+            ("a destroyed key with material", good.replacen("\"deactivated\"", "\"destroyed\"", 1)),
+            ("an unknown state", good.replacen("\"deactivated\"", "\"canary\"", 1)),
             (
                 "weak secret",
                 format!(
-                    r#"{{"rings":[{{"purpose":"token_signing","keys":[{{"kid":"canary","alg":"HS256","private":"{}"}}]}}]}}"#,
+                    r#"{{"rings":[{{"purpose":"token_signing","keys":[{{"kid":"canary","alg":"HS256","state":"active","private":"{}"}}]}}]}}"#,
                     URL_SAFE_NO_PAD.encode([7; 32])
                 ),
             ),

@@ -44,8 +44,10 @@ mod public_key;
 pub mod seal;
 mod signature;
 mod weak_secret;
+mod wrap;
 
 pub use algorithm::{Algorithm, KeyPurpose};
 pub use key::Key;
-pub use keyring::Keyring;
+pub use keyring::{KeyLookup, KeyRecord, KeyState, Keyring};
 pub use provider::{KeyProvider, StaticKeys};
+pub use wrap::{KeyWrap, UnwrapError, WrappedKey};

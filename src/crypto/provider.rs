@@ -39,7 +39,7 @@ impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let signing = Keyring::new(Key::generate(Algorithm::Hs256)?)?;
-/// let sealing = Keyring::new(Key::generate_sealing()?)?;
+/// let sealing = Keyring::new(Key::generate_for(KeyPurpose::Sealing)?)?;
 /// let keys = StaticKeys::new(signing).with_ring(sealing)?;
 /// assert_eq!(keys.keyring(KeyPurpose::Sealing).await?.purpose(), KeyPurpose::Sealing);
 ///

@@ -27,12 +27,12 @@ pub fn jwks(ring: &Keyring) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Algorithm;
+    use crate::crypto::{Algorithm, KeyPurpose};
 
     #[test]
     fn no_secret_is_ever_published() {
         let secret = Keyring::new(Key::hmac_secret_text(&"4cZ8Qm1xR7vT0pYkL3sWn9bHd6Jf2GaE".into()).unwrap());
-        let sealing = Keyring::new(Key::generate_sealing().unwrap());
+        let sealing = Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap());
         for ring in [secret.unwrap(), sealing.unwrap()] {
             assert_eq!(jwks(&ring), json!({"keys": []}));
         }

@@ -198,7 +198,7 @@ fn f4_no_codec_without_issuer_and_audience() {
     ] {
         assert!(TokenCodec::new(Arc::clone(&ring), issuer, audience).is_err(), "{name}");
     }
-    let sealing = Arc::new(Keyring::new(Key::generate_sealing().unwrap()).unwrap());
+    let sealing = Arc::new(Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap()).unwrap());
     assert!(TokenCodec::new(Arc::clone(&sealing), ISSUER, AUDIENCE).is_err(), "a ring for sealing");
     let codec = TokenCodec::new(ring, ISSUER, AUDIENCE).unwrap();
     assert!(codec.replace_keyring(sealing).is_err(), "a ring for sealing, later");
