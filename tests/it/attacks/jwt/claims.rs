@@ -1,5 +1,7 @@
 //! Claims of the wrong type, missing, twice, out of time: F3, F4, R6.
 
+use portcullis::crypto::KeyPurpose;
+
 use super::*;
 
 // CVE-2026-25537, CVE-2025-30144; ASVS 9.2.1
