@@ -137,6 +137,9 @@ macro_rules! id {
 }
 
 const COMMON: &[u8] = b"-_.:@+/";
+/// Longest identifier of a key in bytes.
+pub(crate) const MAX_KEY_ID_BYTES: usize = 64;
+const KEY_ID_EXTRA: &[u8] = b"-_";
 
 id! {
     /// Who acts: the stable identifier of a user, key or service, JWT `sub` (RFC 7519 section 4.1.2). Never reused.
@@ -156,7 +159,7 @@ id! {
 }
 id! {
     /// Which key, JOSE `kid`: at most 64 of `A-Z a-z 0-9 _ -`. Only ever looked up, never used in a path or query.
-    KeyId, max: 64, extra: b"-_"
+    KeyId, max: MAX_KEY_ID_BYTES, extra: KEY_ID_EXTRA
 }
 id! {
     /// One request, for finding everything that was logged about it.
@@ -164,6 +167,11 @@ id! {
 }
 
 impl KeyId {
+    /// Whether this is an identifier of a key, without making one.
+    pub(crate) fn accepts(text: &str) -> bool {
+        check(text, MAX_KEY_ID_BYTES, KEY_ID_EXTRA).is_ok()
+    }
+
     /// The name of a key after a digest of its contents: 22 characters of base64url.
     pub(crate) fn from_digest(digest: [u8; 16]) -> Self {
         Self(URL_SAFE_NO_PAD.encode(digest).into())

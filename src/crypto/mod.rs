@@ -34,6 +34,7 @@
 //! # Ok::<(), portcullis::ConfigError>(())
 //! ```
 
+mod aead;
 mod algorithm;
 mod der;
 mod key;
@@ -42,7 +43,9 @@ mod keyring;
 mod provider;
 mod public_key;
 pub mod seal;
+pub mod sealed;
 mod signature;
+mod symmetric_key;
 mod weak_secret;
 mod wrap;
 
