@@ -18,10 +18,10 @@
 //! ```
 //! use portcullis::TenantId;
 //! use portcullis::crypto::sealed::{FieldContext, NonceMode, SealAlgorithm, Sealer};
-//! use portcullis::crypto::{Key, Keyring};
+//! use portcullis::crypto::{Key, KeyPurpose, Keyring};
 //! use secrecy::ExposeSecret;
 //!
-//! let (old, new) = (Key::generate_sealing()?, Key::generate_sealing()?);
+//! let (old, new) = (Key::generate_for(KeyPurpose::Sealing)?, Key::generate_for(KeyPurpose::Sealing)?);
 //! let sealer =
 //!     |ring: &Keyring| Sealer::new(ring, SealAlgorithm::default(), NonceMode::default());
 //! let tenant = TenantId::default();

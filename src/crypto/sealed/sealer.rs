@@ -8,7 +8,7 @@ use super::context::FieldContext;
 use super::value::{MAX_HEADER, Sealed};
 use crate::crypto::aead::{Cipher, NonceMode, SealAlgorithm};
 use crate::crypto::algorithm::KeyPurpose;
-use crate::crypto::key::{Key, Material};
+use crate::crypto::key::Key;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::{OpenError, SymmetricKey};
 use crate::error::{ConfigError, Error, ErrorKind, Result, StartError};
@@ -142,15 +142,15 @@ impl Opens {
 
 /// No two algorithms share a key, and what else is derived from the ring's key has another label.
 fn subkey(key: &Key, algorithm: SealAlgorithm) -> Result<SymmetricKey, StartError> {
-    match key.material() {
-        Material::Symmetric(material) if key.purpose() == KeyPurpose::Sealing => {
+    match key.bits() {
+        Some(material) if key.purpose() == KeyPurpose::Sealing => {
             let name = algorithm.as_str().as_bytes();
             Ok(SymmetricKey::derive(material.expose_bytes(), "sealed value", name)?)
         }
         _ => Err(ConfigError::new(
             "keyring for sealing",
             "holds a key for another purpose",
-            "use keys made by `Key::generate_sealing` or `Key::sealing`",
+            "use keys made by `Key::generate_for` or `Key::from_bytes`",
         )
         .into()),
     }

@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use super::*;
 use crate::TenantId;
 use crate::crypto::seal::OpenError;
-use crate::crypto::{Key, Keyring};
+use crate::crypto::{Key, KeyPurpose, Keyring};
 use crate::error::StartError;
 use crate::id::KeyId;
 
 const TEXT: &[u8] = b"attack at dawn, not at noon";
 
 fn key(id: &str) -> Key {
-    Key::generate_sealing().unwrap().with_id(KeyId::parse(id).unwrap())
+    Key::generate_for(KeyPurpose::Sealing).unwrap().with_id(KeyId::parse(id).unwrap())
 }
 
 fn ring(primary: &Key, accepted: &[&Key]) -> Keyring {
@@ -222,7 +222,7 @@ fn two_allocations_for_a_text_one_for_bytes() {
     let place = FieldContext::new(&acme, "notes", "body", "0f8fad5b-d9cb-469f-a165-70867728950e");
     for algorithm in SealAlgorithm::ALL {
         // An id of the usual length.
-        let here = sealer(&Keyring::new(Key::generate_sealing().unwrap()).unwrap(), *algorithm);
+        let here = sealer(&Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap()).unwrap(), *algorithm);
         for length in [0, 32, 256, 4096] {
             let plaintext = vec![b'x'; length];
             let counted = |step: &dyn Fn()| allocation_counter::measure(step).count_total;

@@ -25,8 +25,8 @@ pub(super) const MAX_HEADER: usize = FIXED + MAX_KEY_ID_BYTES;
 ///
 /// ```
 /// # use portcullis::crypto::sealed::{FieldContext, NonceMode, SealAlgorithm, Sealed, Sealer};
-/// # use portcullis::crypto::{Key, Keyring};
-/// # let ring = Keyring::new(Key::generate_sealing()?)?;
+/// # use portcullis::crypto::{Key, KeyPurpose, Keyring};
+/// # let ring = Keyring::new(Key::generate_for(KeyPurpose::Sealing)?)?;
 /// # let sealer = Sealer::new(&ring, SealAlgorithm::default(), NonceMode::default())?;
 /// # let tenant = portcullis::TenantId::default();
 /// # let place = FieldContext::new(&tenant, "notes", "body", "note-1");
