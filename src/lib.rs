@@ -142,6 +142,7 @@
 
 // Floor 0: words.
 pub mod error;
+mod fold;
 pub mod id;
 pub mod network;
 pub mod origin;

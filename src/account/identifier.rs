@@ -4,9 +4,9 @@
 //! full-width letters and the Kelvin sign are folded (Unicode compatibility caseless matching, definition D146).
 //! The canonical form is compared and never shown; mail goes to the address as it was written at registration.
 
-use caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::fold::folded;
 use crate::rejection::Reason;
 use crate::store::{LoginKey, LoginName};
 
@@ -88,10 +88,8 @@ pub(crate) fn login_key(identifier: &str) -> LoginKey {
     }
 }
 
-/// The form in which two texts that look the same are the same.
 fn fold(text: &str) -> String {
-    // D146: NFKD(toCasefold(NFKD(toCasefold(NFD(X))))).
-    text.chars().nfd().default_case_fold().nfkd().default_case_fold().nfkd().collect()
+    folded(text).collect()
 }
 
 fn in_local(c: char) -> bool {

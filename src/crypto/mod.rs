@@ -36,7 +36,9 @@
 
 mod aead;
 mod algorithm;
+pub mod blind_index;
 mod der;
+pub mod envelope;
 mod key;
 mod key_file;
 mod keyring;

@@ -36,7 +36,7 @@ pub trait KeyWrap: Send + Sync + 'static {
 }
 
 /// A data key nobody can use without the key that wrapped it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     by: KeyId,
     bytes: Box<[u8]>,

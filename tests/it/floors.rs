@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     // Words.
     ("error", 0),
     ("time", 0),
+    ("fold", 0),
     ("secret", 0),
     ("id", 0),
     ("network", 0),
