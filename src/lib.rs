@@ -110,6 +110,7 @@
 //! | `rust-crypto` | the same in pure Rust, with PS256 keys imported rather than generated | `ed25519-dalek`, `p256`, and `rsa` through `jsonwebtoken` | no |
 //! | `axum` | [`axum`]: `gate.router()`, extractors, endpoints, for axum 0.8 | `axum` | no |
 //! | `cedar` | [`authz::policy::cedar`]: policies and schema as text; needs a C compiler | `cedar-policy` | no |
+//! | `fernet` | [`crypto::fernet`]: reading what Python's `cryptography.fernet` encrypted | `aes`, `cbc`, `pbkdf2` | no |
 //! | `sqlite` | [`backend::sqlite`]: users, tokens and audit in an embedded database; needs a C compiler | `sqlx` | no |
 //! | `test-util` | [`store::conformance`], [`store::fault`], [`gate::testing`], fast password parameters for tests | | no |
 //! | `full` | all of these but `test-util` | | no |

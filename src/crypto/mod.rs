@@ -39,6 +39,8 @@ mod algorithm;
 pub mod blind_index;
 mod der;
 pub mod envelope;
+#[cfg(feature = "fernet")]
+pub mod fernet;
 mod key;
 mod key_file;
 mod keyring;
@@ -47,6 +49,7 @@ mod public_key;
 pub mod seal;
 pub mod sealed;
 mod signature;
+pub mod stream;
 mod symmetric_key;
 mod weak_secret;
 mod wrap;

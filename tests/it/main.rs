@@ -20,6 +20,7 @@ mod cost;
 mod edge;
 mod examples;
 mod explain;
+mod fernet;
 mod floors;
 mod gate;
 mod headers;
