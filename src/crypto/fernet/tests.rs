@@ -62,6 +62,18 @@ fn what_has_a_mac_and_is_wrong() {
     }
 }
 
+/// Only the MAC can tell: a changed time changes nothing else, a changed IV only the text.
+#[test]
+fn what_is_right_but_for_its_mac() {
+    let good = URL_SAFE.decode(token(0x80, 5, b"fifteen letters\x01", b"")).unwrap();
+    assert!(reader().open(&URL_SAFE.encode(&good)).is_ok());
+    for at in [8, 9, good.len() - 32, good.len() - 1] {
+        let mut changed = good.clone();
+        changed[at] ^= 1;
+        assert_eq!(reader().open(&URL_SAFE.encode(&changed)).err(), Some(OpenError), "byte {at}");
+    }
+}
+
 #[test]
 fn one_spelling_and_two_layers_at_most() {
     let plain = token(0x80, 5, &[16; 16], b"");
