@@ -88,7 +88,8 @@
 //! | [`account`] | registering, signing in, changing and ending accounts |
 //! | [`token`] | access tokens, refresh families, revocation |
 //! | [`password`] | hashing, and the policy for new passwords |
-//! | [`crypto`] | keys, keyrings, sealing |
+//! | [`vault`] | encryption of fields at rest, finding sealed values, moving them to the newest key |
+//! | [`crypto`] | keys, keyrings, providers, sealing, blind indexes |
 //! | [`store`], [`backend`] | the storage ports, the suite that checks an implementation, and stores over databases |
 //! | [`audit`] | what happened, for the operator |
 //! | [`axum`] | the adapter: routes with their rules, extractors, ready-made endpoints |
@@ -165,6 +166,7 @@ pub mod store;
 // Floor 2: services.
 pub mod account;
 pub mod token;
+pub mod vault;
 
 // Floor 3: wire and layers.
 pub mod authn;

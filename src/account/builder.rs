@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Accounts, Inner};
+use crate::account::{Accounts, Inner, SealedProfile};
 use crate::audit::{AuditSink, Auditor, OnFailure};
 use crate::authz::{Authorizer, RoleModel};
 use crate::crypto::{KeyProvider, KeyPurpose};
@@ -32,6 +32,7 @@ pub struct AccountsBuilder {
     default_roles: Vec<String>,
     guarded_role: Option<String>,
     max_staleness: Option<Duration>,
+    profile: Option<SealedProfile>,
 }
 
 impl AccountsBuilder {
@@ -133,6 +134,12 @@ impl AccountsBuilder {
         self
     }
 
+    /// Seals these members of profiles before they are stored. [`Accounts::profile`] opens them.
+    pub fn with_sealed_profile(mut self, profile: SealedProfile) -> Self {
+        self.profile = Some(profile);
+        self
+    }
+
     /// How long access tokens are accepted without news of what was revoked; then they are answered 503. The default is
     /// 10 seconds.
     pub fn with_max_staleness(mut self, max_staleness: Duration) -> Self {
@@ -174,6 +181,7 @@ impl AccountsBuilder {
             authorizer,
             default_roles: self.default_roles,
             guarded_role: self.guarded_role,
+            profile: self.profile,
         })))
     }
 }

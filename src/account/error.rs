@@ -6,6 +6,7 @@ use crate::authz::Refused;
 use crate::error::{Error, ErrorKind};
 use crate::rejection::{Reason, Rejection, RejectionCode};
 use crate::store::LoginKeyKind;
+use crate::vault::VaultError;
 
 /// Why an account operation did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,19 @@ pub enum AccountError {
     /// The operation itself failed.
     #[error("the operation failed")]
     Failed(#[from] Error),
+}
+
+impl From<VaultError> for AccountError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Failed(error) => error.into(),
+            VaultError::DoesNotOpen(cause) => {
+                Error::new(ErrorKind::Corrupt, "a sealed member of a profile does not open")
+                    .with_source(cause)
+                    .into()
+            }
+        }
+    }
 }
 
 impl AccountError {

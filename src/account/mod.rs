@@ -65,6 +65,7 @@ mod builder;
 mod error;
 mod identifier;
 mod password;
+mod profile;
 mod register;
 mod sign_in;
 mod sign_out;
@@ -87,6 +88,7 @@ pub use error::AccountError;
 #[cfg(feature = "axum")]
 pub(crate) use identifier::login_key;
 pub use identifier::{MAX_EMAIL_BYTES, MAX_USERNAME_CHARS};
+pub use profile::SealedProfile;
 pub use register::Registration;
 pub use sign_in::SignedIn;
 
@@ -103,6 +105,7 @@ struct Inner {
     authorizer: Authorizer,
     default_roles: Vec<String>,
     guarded_role: Option<String>,
+    profile: Option<SealedProfile>,
 }
 
 impl Accounts {

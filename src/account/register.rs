@@ -106,6 +106,9 @@ impl Accounts {
         user.password_changed_at = Some(now);
         user.roles = roles;
         user.profile = registration.profile;
+        if let Some(sealed) = &self.0.profile {
+            user.profile = sealed.seal(&user)?;
+        }
         Ok(user)
     }
 

@@ -48,6 +48,8 @@ events! {
     AuthnTokenReuse = "authn_token_reuse", Critical;
     /// A token was deleted by its owner signing out.
     AuthnTokenDelete = "authn_token_delete", Info;
+    /// A value was not opened: damaged, moved, or under a key that doesn't read any more.
+    CryptDecryptFail = "crypt_decrypt_fail", Warn;
     /// Somebody was refused something they may not do.
     AuthzFail = "authz_fail", Warn;
     /// Somebody's rights were changed.

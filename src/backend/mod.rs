@@ -20,4 +20,6 @@
 //! ```
 
 #[cfg(feature = "sqlite")]
+mod columns;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;

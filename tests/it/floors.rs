@@ -90,6 +90,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("account", "passkey"),
     ("account", "oauth"),
     ("account", "password"),
+    ("account", "vault"),
     ("mfa", "token"),
     ("mfa", "session"),
     ("oauth", "token"),

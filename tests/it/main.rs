@@ -39,3 +39,4 @@ mod server;
 mod stores;
 mod support;
 mod two_users;
+mod vault;

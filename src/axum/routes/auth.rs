@@ -40,9 +40,10 @@ pub(super) async fn register(
             .map_err(|reason| Rejection::new(RejectionCode::ValidationFailed).with_reasons([reason]))?;
         profile.insert("full_name".to_owned(), name.into());
     }
-    let registration = Registration::new(body.username, body.email, body.password).with_profile(profile);
+    let registration = Registration::new(body.username, body.email, body.password);
+    let registration = registration.with_profile(profile.clone());
     let user = to_the_end(async move { auth.accounts.register(&auth.tenant, registration).await }).await?;
-    Ok(no_store(Json(UserView::from(user))))
+    Ok(no_store(Json(UserView::new(user, &profile))))
 }
 
 pub(super) async fn login(State(auth): State<Arc<Auth>>, mut parts: Parts, body: LoginBody) -> Response {
@@ -105,7 +106,8 @@ pub(super) async fn logout(
 
 pub(super) async fn me(State(auth): State<Arc<Auth>>, principal: Principal) -> Result<Response, Rejection> {
     let user = auth.accounts.user(&auth.tenant, subject(&principal)?).await.map_err(refused)?;
-    Ok(no_store(Json(UserView::from(user))))
+    let profile = auth.accounts.profile(&user).await.map_err(refused)?;
+    Ok(no_store(Json(UserView::new(user, &profile))))
 }
 
 pub(super) async fn change_password(

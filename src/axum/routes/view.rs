@@ -7,6 +7,7 @@ use ::axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::store::{User, UserStatus};
 use crate::token::TokenPair;
@@ -22,13 +23,14 @@ pub(super) struct UserView {
     roles: Vec<String>,
 }
 
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
+impl UserView {
+    /// With the profile in clear.
+    pub(super) fn new(user: User, profile: &Map<String, Value>) -> Self {
         Self {
             id: user.id.to_string(),
             username: user.username.map(|name| name.text),
             email: user.email.map(|name| name.text),
-            full_name: user.profile.get("full_name").and_then(|name| name.as_str()).map(str::to_owned),
+            full_name: profile.get("full_name").and_then(|name| name.as_str()).map(str::to_owned),
             is_active: user.status == UserStatus::Active,
             roles: user.roles,
         }

@@ -124,8 +124,9 @@ mod tests {
         #[test]
         fn every_way_gives_the_same(text in prop_oneof!["[a-z]{0,200}", "[ -~]{0,200}", "\\PC{0,200}", any::<String>()]) {
             let want: String = folded(&text).collect();
-            prop_assert_eq!(Normalization::CaseFolded.normal(&text).bytes(), want.as_bytes());
-            prop_assert_eq!(Normalization::Exact.normal(&text).bytes(), text.as_bytes());
+            let (folded, exact) = (Normalization::CaseFolded.normal(&text), Normalization::Exact.normal(&text));
+            prop_assert_eq!(folded.bytes(), want.as_bytes());
+            prop_assert_eq!(exact.bytes(), text.as_bytes());
         }
     }
 }

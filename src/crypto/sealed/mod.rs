@@ -41,12 +41,14 @@
 //! ```
 
 mod context;
+mod encrypted;
 mod sealer;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use self::context::FieldContext;
+pub use self::encrypted::Encrypted;
 pub use self::sealer::Sealer;
 pub use self::value::Sealed;
 pub use crate::crypto::aead::{NonceMode, SealAlgorithm};

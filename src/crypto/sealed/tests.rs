@@ -222,7 +222,8 @@ fn two_allocations_for_a_text_one_for_bytes() {
     let place = FieldContext::new(&acme, "notes", "body", "0f8fad5b-d9cb-469f-a165-70867728950e");
     for algorithm in SealAlgorithm::ALL {
         // An id of the usual length.
-        let here = sealer(&Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap()).unwrap(), *algorithm);
+        let here =
+            sealer(&Keyring::new(Key::generate_for(KeyPurpose::Sealing).unwrap()).unwrap(), *algorithm);
         for length in [0, 32, 256, 4096] {
             let plaintext = vec![b'x'; length];
             let counted = |step: &dyn Fn()| allocation_counter::measure(step).count_total;

@@ -43,11 +43,11 @@
 //!
 //! ```
 //! use portcullis::crypto::stream::{OpenReader, SealedWriter};
-//! use portcullis::crypto::{Key, Keyring};
+//! use portcullis::crypto::{Key, KeyPurpose, Keyring};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! let keys = Keyring::new(Key::generate_sealing()?)?;
+//! let keys = Keyring::new(Key::generate_for(KeyPurpose::Sealing)?)?;
 //! let mut file = Vec::new();
 //!
 //! let mut writer = SealedWriter::new(&mut file, &keys, b"tenant-1/backups/monday")?;

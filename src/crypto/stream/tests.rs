@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::header::{CHUNK_BYTES, Header, MAX_CHUNK_BYTES, MAX_HEADER_BYTES};
 use super::*;
 use crate::crypto::seal::OpenError;
-use crate::crypto::{Algorithm, Key, Keyring};
+use crate::crypto::{Algorithm, Key, KeyPurpose, Keyring};
 use crate::error::ErrorKind;
 use crate::id::KeyId;
 
@@ -20,7 +20,8 @@ const CONTEXT: &[u8] = b"tenant-1/backups/monday";
 pub(super) const HEADER: usize = 3 + 22 + 4 + 19;
 
 pub(super) fn ring() -> Keyring {
-    Keyring::new(Key::sealing(&(1..=32).collect::<Vec<u8>>().into()).unwrap()).unwrap()
+    Keyring::new(Key::from_bytes(KeyPurpose::Sealing, &(1..=32).collect::<Vec<u8>>().into()).unwrap())
+        .unwrap()
 }
 
 pub(super) fn text(length: usize) -> Vec<u8> {
@@ -190,7 +191,7 @@ fn only_the_right_key_and_context_open() {
     let plaintext = text(10);
     let sealed = sealed(&plaintext, 4);
     let own = ring().primary().clone();
-    let other = Key::generate_sealing().unwrap();
+    let other = Key::generate_for(KeyPurpose::Sealing).unwrap();
     let alone = |key: &Key| Keyring::new(key.clone()).unwrap();
     for (name, ring, opens) in [
         ("accepted", alone(&other).with_accepted(own.clone()).unwrap(), true),

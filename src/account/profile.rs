@@ -1,0 +1,144 @@
+//! Members of profiles that are kept sealed.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{AccountError, Accounts};
+use crate::crypto::blind_index::Normalization;
+use crate::crypto::sealed::FieldContext;
+use crate::error::ConfigError;
+use crate::id::TenantId;
+use crate::store::User;
+use crate::vault::{FieldIndex, Vault};
+
+/// The table profiles are bound to; the column is `profile` and the member, the row the user's id.
+const TABLE: &str = "users";
+
+/// Which members of users' profiles are sealed before they are stored, for
+/// [`AccountsBuilder::with_sealed_profile`](super::AccountsBuilder::with_sealed_profile).
+///
+/// A member that is found by its value has a companion in the profile, `<member>_index`, with its blind index: look for
+/// [`Accounts::profile_candidates`] there, and open what was found before believing it.
+pub struct SealedProfile {
+    vault: Vault,
+    members: Vec<Member>,
+}
+
+struct Member {
+    name: String,
+    /// The name of the companion, and what computes it.
+    index: Option<(String, FieldIndex)>,
+}
+
+impl SealedProfile {
+    /// Nothing is sealed at first.
+    #[must_use]
+    pub fn new(vault: Vault) -> Self {
+        Self { vault, members: Vec::new() }
+    }
+
+    /// Seals this member.
+    #[must_use]
+    pub fn add_member(mut self, name: impl Into<String>) -> Self {
+        self.members.push(Member { name: name.into(), index: None });
+        self
+    }
+
+    /// Seals this member, and finds users by it if it is a text.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the vault's provider has no keys for blind indexes.
+    pub fn add_indexed_member(
+        mut self,
+        name: impl Into<String>,
+        normalization: Normalization,
+    ) -> Result<Self, ConfigError> {
+        let name = name.into();
+        let column = format!("profile/{name}");
+        let index =
+            self.vault.blind_index(TABLE, &column, |index| index.with_normalization(normalization))?;
+        self.members.push(Member { index: Some((format!("{name}_index"), index)), name });
+        Ok(self)
+    }
+
+    /// What is stored instead of this profile.
+    pub(super) fn seal(&self, user: &User) -> Result<Map<String, Value>, AccountError> {
+        let mut profile = user.profile.clone();
+        for member in &self.members {
+            if let Some((companion, index)) = &member.index {
+                profile.remove(companion);
+                if let Some(text) = profile.get(&member.name).and_then(Value::as_str) {
+                    let value = index.value(&user.tenant, text).to_string();
+                    profile.insert(companion.clone(), value.into());
+                }
+            }
+        }
+        let pointers = self.pointers();
+        let pointers: Vec<_> = pointers.iter().map(String::as_str).collect();
+        let mut document = Value::Object(profile);
+        self.vault.seal_fields(&mut document, &pointers, &context(user))?;
+        Ok(into_map(document))
+    }
+
+    async fn open(&self, user: &User) -> Result<Map<String, Value>, AccountError> {
+        let mut document = Value::Object(user.profile.clone());
+        let pointers = self.pointers();
+        let pointers: Vec<_> = pointers.iter().map(String::as_str).collect();
+        self.vault.open_fields(&mut document, &pointers, &context(user)).await?;
+        let mut profile = into_map(document);
+        for (companion, _) in self.members.iter().filter_map(|member| member.index.as_ref()) {
+            profile.remove(companion);
+        }
+        Ok(profile)
+    }
+
+    /// RFC 6901: `~` and `/` are escaped in the names of members.
+    fn pointers(&self) -> Vec<String> {
+        let pointer = |member: &Member| format!("/{}", member.name.replace('~', "~0").replace('/', "~1"));
+        self.members.iter().map(pointer).collect()
+    }
+}
+
+impl Accounts {
+    /// A user's profile in clear: what is kept [sealed](super::AccountsBuilder::with_sealed_profile) is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Failed`] if a member doesn't open, which is in the audit trail, or the vault fails.
+    pub async fn profile(&self, user: &User) -> Result<Map<String, Value>, AccountError> {
+        match &self.0.profile {
+            Some(sealed) => sealed.open(user).await,
+            None => Ok(user.profile.clone()),
+        }
+    }
+
+    /// What the companion `<member>_index` of a profile holds if the member has this value: one text for each key that is
+    /// in use, as long as keys rotate. Nothing for a member that has no index. Found users may have another value, if
+    /// rarely; open their profile to see.
+    #[must_use]
+    pub fn profile_candidates(&self, tenant: &TenantId, member: &str, value: &str) -> Vec<String> {
+        let members = self.0.profile.iter().flat_map(|sealed| &sealed.members);
+        let index = members.filter(|known| known.name == member).find_map(|known| known.index.as_ref());
+        let values = index.map(|(_, index)| index.candidates(tenant, value)).unwrap_or_default();
+        values.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn context(user: &User) -> FieldContext<'_> {
+    FieldContext::new(&user.tenant, TABLE, "profile", user.id.as_str())
+}
+
+fn into_map(document: Value) -> Map<String, Value> {
+    match document {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+impl fmt::Debug for SealedProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members.iter().map(|member| &member.name)).finish()
+    }
+}

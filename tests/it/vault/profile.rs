@@ -1,0 +1,66 @@
+//! Members of users' profiles that are kept sealed.
+
+use portcullis::account::{Accounts, Registration, SealedProfile};
+use portcullis::crypto::blind_index::Normalization;
+use portcullis::store::{MemoryStore, UserStore};
+
+use super::*;
+
+async fn accounts(vault: &Vault, store: &Arc<MemoryStore>) -> Accounts {
+    let profile = SealedProfile::new(vault.clone()).add_member("phone");
+    let profile = profile.add_indexed_member("full_name", Normalization::CaseFolded).unwrap();
+    Accounts::builder()
+        .with_store(store.clone())
+        .with_keys(Arc::new(StaticKeys::new(Keyring::new(key(KeyPurpose::TokenSigning)).unwrap())))
+        .with_audit(Arc::new(MemorySink::default()))
+        .with_issuer("https://id.example")
+        .with_audience("https://api.example")
+        .with_sealed_profile(profile)
+        .build()
+        .await
+        .unwrap()
+}
+
+fn registration(name: &str, profile: serde_json::Value) -> Registration {
+    let password = "correct horse battery staple".to_owned().into();
+    Registration::new(name, format!("{name}@example.com"), password)
+        .with_profile(profile.as_object().unwrap().clone())
+}
+
+#[tokio::test]
+async fn profiles_are_sealed_at_rest_found_and_opened() {
+    let keys = Turning::new();
+    let (vault, _) = vault(&keys).await;
+    let store = Arc::new(MemoryStore::new());
+    let accounts = accounts(&vault, &store).await;
+    let tenant = TenantId::default();
+    let profile =
+        json!({ "full_name": "Ada Lovelace", "phone": "555", "color": "blue", "full_name_index": "made up" });
+    let ada = accounts.register(&tenant, registration("ada", profile)).await.unwrap();
+    let ben = accounts.register(&tenant, registration("ben", json!({ "color": "red" }))).await.unwrap();
+
+    let mut stored = store.get(&tenant, &ada.id).await.unwrap().unwrap();
+    let text = serde_json::to_string(&stored.profile).unwrap();
+    assert!(!text.contains("Lovelace") && !text.contains("555") && !text.contains("made up"), "{text}");
+    assert!(text.contains("blue"));
+    let open = accounts.profile(&stored).await.unwrap();
+    assert_eq!(json!(open), json!({ "full_name": "Ada Lovelace", "phone": "555", "color": "blue" }));
+    assert_eq!(json!(accounts.profile(&ben).await.unwrap()), json!({ "color": "red" }));
+
+    let index = stored.profile["full_name_index"].as_str().unwrap().to_owned();
+    assert_eq!(accounts.profile_candidates(&tenant, "full_name", "ADA LOVELACE"), [index.as_str()]);
+    assert!(!accounts.profile_candidates(&tenant, "full_name", "Ben").contains(&index));
+    assert!(accounts.profile_candidates(&tenant, "phone", "555").is_empty(), "not indexed");
+    let other = TenantId::parse("other").unwrap();
+    assert!(!accounts.profile_candidates(&other, "full_name", "Ada Lovelace").contains(&index));
+
+    keys.rotate();
+    vault.refresh_keys().await.unwrap();
+    let candidates = accounts.profile_candidates(&tenant, "full_name", "Ada Lovelace");
+    assert!(candidates.len() == 2 && candidates.contains(&index), "found while the key rotates");
+    assert!(accounts.profile(&stored).await.is_ok());
+
+    // Another user's row.
+    stored.id = ben.id.clone();
+    assert!(accounts.profile(&stored).await.is_err());
+}
