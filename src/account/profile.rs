@@ -4,13 +4,17 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::update::Ends;
 use super::{AccountError, Accounts};
 use crate::crypto::blind_index::Normalization;
 use crate::crypto::sealed::FieldContext;
-use crate::error::ConfigError;
-use crate::id::TenantId;
-use crate::store::User;
-use crate::vault::{FieldIndex, Vault};
+use crate::error::{ConfigError, Error, ErrorKind};
+use crate::id::{Subject, TenantId};
+use crate::store::{Page, User};
+use crate::vault::{FieldIndex, Progress, RowKey, Vault, VaultError};
+
+/// Users in one batch.
+const BATCH: u32 = 100;
 
 /// The table profiles are bound to; the column is `profile` and the member, the row the user's id.
 const TABLE: &str = "users";
@@ -82,7 +86,7 @@ impl SealedProfile {
         Ok(into_map(document))
     }
 
-    async fn open(&self, user: &User) -> Result<Map<String, Value>, AccountError> {
+    async fn open(&self, user: &User) -> Result<Map<String, Value>, VaultError> {
         let mut document = Value::Object(user.profile.clone());
         let pointers = self.pointers();
         let pointers: Vec<_> = pointers.iter().map(String::as_str).collect();
@@ -92,6 +96,19 @@ impl SealedProfile {
             profile.remove(companion);
         }
         Ok(profile)
+    }
+
+    /// Whether a member is sealed, or its index made, with an older key.
+    fn is_due(&self, user: &User) -> bool {
+        let text = |name: &str| user.profile.get(name).and_then(Value::as_str);
+        self.members.iter().any(|member| {
+            let sealed = text(&member.name).and_then(|text| text.parse().ok());
+            let indexed = member.index.as_ref().is_some_and(|(companion, index)| {
+                let stored = text(companion).and_then(|text| text.parse().ok());
+                stored.is_some_and(|stored| index.needs_reindex(&stored))
+            });
+            sealed.is_some_and(|sealed| self.vault.needs_reseal(&sealed)) || indexed
+        })
     }
 
     /// RFC 6901: `~` and `/` are escaped in the names of members.
@@ -109,9 +126,48 @@ impl Accounts {
     /// [`AccountError::Failed`] if a member doesn't open, which is in the audit trail, or the vault fails.
     pub async fn profile(&self, user: &User) -> Result<Map<String, Value>, AccountError> {
         match &self.0.profile {
-            Some(sealed) => sealed.open(user).await,
+            Some(sealed) => Ok(sealed.open(user).await?),
             None => Ok(user.profile.clone()),
         }
+    }
+
+    /// Moves what is kept [sealed](super::AccountsBuilder::with_sealed_profile) of the profiles of one tenant to the newest
+    /// keys, indexes included: the next batch of users, as [`Reseal::step`](crate::vault::Reseal::step) does for a column. It
+    /// may be killed at any time, and goes on from where `progress` was kept, or from the start. Nobody is signed out.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store or the vault fails with; the same call goes on from there.
+    pub async fn reseal_profiles(
+        &self,
+        tenant: &TenantId,
+        progress: &mut Progress,
+    ) -> Result<(), AccountError> {
+        let after = progress.after.as_ref().map(|row| Subject::parse(&row.id));
+        let after = after.transpose().map_err(|source| {
+            Error::new(ErrorKind::Corrupt, "the progress names no user").with_source(source)
+        })?;
+        let users = self.users(tenant, Page { after, limit: BATCH }).await?;
+        progress.ended = users.is_empty();
+        for user in users {
+            if let Some(sealed) = self.0.profile.as_ref().filter(|sealed| sealed.is_due(&user)) {
+                match sealed.open(&user).await {
+                    Ok(profile) => {
+                        let mut next = User { profile, ..user.clone() };
+                        next.profile = sealed.seal(&next)?;
+                        match self.try_write(&user, next, &Ends::Nothing).await? {
+                            Some(_) => progress.resealed += 1,
+                            None => progress.raced += 1,
+                        }
+                    }
+                    Err(VaultError::DoesNotOpen(_)) => progress.refused += 1,
+                    Err(VaultError::Failed(error)) => return Err(error.into()),
+                }
+            }
+            progress.seen += 1;
+            progress.after = Some(RowKey { tenant: tenant.clone(), id: user.id.to_string() });
+        }
+        Ok(())
     }
 
     /// What the companion `<member>_index` of a profile holds if the member has this value: one text for each key that is

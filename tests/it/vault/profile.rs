@@ -3,6 +3,7 @@
 use portcullis::account::{Accounts, Registration, SealedProfile};
 use portcullis::crypto::blind_index::Normalization;
 use portcullis::store::{MemoryStore, UserStore};
+use portcullis::vault::Progress;
 
 use super::*;
 
@@ -39,7 +40,7 @@ async fn profiles_are_sealed_at_rest_found_and_opened() {
     let ada = accounts.register(&tenant, registration("ada", profile)).await.unwrap();
     let ben = accounts.register(&tenant, registration("ben", json!({ "color": "red" }))).await.unwrap();
 
-    let mut stored = store.get(&tenant, &ada.id).await.unwrap().unwrap();
+    let stored = store.get(&tenant, &ada.id).await.unwrap().unwrap();
     let text = serde_json::to_string(&stored.profile).unwrap();
     assert!(!text.contains("Lovelace") && !text.contains("555") && !text.contains("made up"), "{text}");
     assert!(text.contains("blue"));
@@ -60,7 +61,26 @@ async fn profiles_are_sealed_at_rest_found_and_opened() {
     assert!(candidates.len() == 2 && candidates.contains(&index), "found while the key rotates");
     assert!(accounts.profile(&stored).await.is_ok());
 
+    // Moved to the newest keys, the old ones may go; nobody is signed out by it.
+    let mut progress = Progress::default();
+    while !progress.ended {
+        accounts.reseal_profiles(&tenant, &mut progress).await.unwrap();
+    }
+    assert_eq!((progress.seen, progress.resealed, progress.is_complete()), (2, 1, true));
+    let old = keys.sealing().records().nth(1).unwrap().id().clone();
+    keys.change(|ring| ring.destroy(&old, NOW));
+    vault.refresh_keys().await.unwrap();
+    let moved = store.get(&tenant, &ada.id).await.unwrap().unwrap();
+    assert_eq!(accounts.profile(&moved).await.unwrap()["full_name"], "Ada Lovelace");
+    assert_eq!(moved.epoch, stored.epoch);
+    assert_eq!(moved.profile["full_name_index"], candidates[0].as_str(), "indexed with the newest");
+    assert!(accounts.profile(&stored).await.is_err(), "under the old key");
+    let mut again = Progress::default();
+    accounts.reseal_profiles(&tenant, &mut again).await.unwrap();
+    assert_eq!(again.resealed, 0);
+
     // Another user's row.
+    let mut stored = moved;
     stored.id = ben.id.clone();
     assert!(accounts.profile(&stored).await.is_err());
 }
