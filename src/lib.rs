@@ -89,7 +89,7 @@
 //! | [`token`] | access tokens, refresh families, revocation |
 //! | [`password`] | hashing, and the policy for new passwords |
 //! | [`vault`] | encryption of fields at rest, finding sealed values, moving them to the newest key |
-//! | [`crypto`] | keys, keyrings, providers, sealing, blind indexes |
+//! | [`crypto`] | keys, keyrings, providers, sealing, blind indexes, wrapped data keys, sealed streams |
 //! | [`store`], [`backend`] | the storage ports, the suite that checks an implementation, and stores over databases |
 //! | [`audit`] | what happened, for the operator |
 //! | [`axum`] | the adapter: routes with their rules, extractors, ready-made endpoints |

@@ -70,7 +70,7 @@ mod tests {
                 }
             }
         }
-        assert!(valid >= 5 && refused > 50, "{valid} {refused}");
+        assert!(valid == 4 && refused > 60, "{valid} {refused}");
     }
 
     #[test]

@@ -152,6 +152,11 @@ impl Cache {
         self.lock().kept.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().flights.len()
+    }
+
     fn is_live(&self, kept: &Kept, now: Duration) -> bool {
         now.saturating_sub(kept.since) < self.limits.max_age
     }

@@ -140,6 +140,11 @@ impl DataKeys {
     pub fn held(&self) -> usize {
         self.cache.len()
     }
+
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.cache.in_flight()
+    }
 }
 
 impl fmt::Debug for DataKeys {

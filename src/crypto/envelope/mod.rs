@@ -56,6 +56,8 @@
 
 mod aes_kw;
 mod cache;
+#[cfg(test)]
+mod cache_tests;
 mod data_key;
 mod data_keys;
 mod format;
