@@ -124,7 +124,7 @@ proptest! {
     #[test]
     fn f9_parts_cannot_be_shifted(
         whole in "[ab1]{4,12}",
-        cuts in prop::array::uniform2((0..12_usize, 1..12_usize, 0..12_usize)),
+        cuts in prop::array::uniform2((0..4_usize, 0..4_usize, 1..4_usize)),
     ) {
         let parts = |(a, b, c): (usize, usize, usize)| {
             let at = |at: usize| at.min(whole.len());
