@@ -133,7 +133,8 @@ proptest! {
         };
         let value = |(table, name, owner, value): (&str, &str, &str, &str)| {
             let owner = if owner.is_empty() { "x" } else { owner };
-            (column(table, name).build().unwrap().index(&tenant(owner), value), (table.to_owned(), name.to_owned(), owner.to_owned(), value.to_owned()))
+            let index = column(table, name).build().unwrap().index(&tenant(owner), value);
+            (index, [table, name, owner, value].map(str::to_owned))
         };
         let [first, second] = cuts.map(|cut| value(parts(cut)));
         prop_assert_eq!(first.0 == second.0, first.1 == second.1);
@@ -145,7 +146,8 @@ proptest! {
         prop_assert_eq!(value.as_bytes().len(), 4 + usize::from(bits.div_ceil(8)), "of one length");
         prop_assert_eq!(IndexValue::from_bytes(value.as_ref()), Ok(value));
         prop_assert_eq!(value.to_string().parse(), Ok(value));
-        prop_assert_eq!(serde_json::from_str::<IndexValue>(&serde_json::to_string(&value).unwrap()).unwrap(), value);
+        let json = serde_json::to_string(&value).unwrap();
+        prop_assert_eq!(serde_json::from_str::<IndexValue>(&json).unwrap(), value);
         let spare = value.as_bytes().len() * 8 - 32 - usize::from(bits);
         prop_assert!(value.as_bytes().last().unwrap().trailing_zeros() as usize >= spare);
     }

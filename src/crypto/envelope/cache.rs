@@ -29,7 +29,8 @@ impl CacheLimits {
         Self { max_age, ..self }
     }
 
-    /// How often a key is used at most for each time it is unwrapped.
+    /// How often a key is used at most for each time it is unwrapped. All who waited for it together get it, even if they
+    /// are more.
     pub const fn with_max_uses(self, max_uses: u64) -> Self {
         Self { max_uses, ..self }
     }
