@@ -34,7 +34,7 @@ mod tests {
         std::array::from_fn(|at| from.wrapping_add(u8::try_from(at).unwrap()))
     }
 
-    /// RFC 3394 section 4.6: 256 bits of key data with a 256-bit KEK. ASVS 11.3.3
+    /// RFC 3394 section 4.6: 256 bits of key data with a 256-bit KEK. ASVS 11.3.2
     #[test]
     fn rfc_3394() {
         let by = SymmetricKey::from_bytes(&sequence(0));

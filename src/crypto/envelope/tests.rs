@@ -85,7 +85,7 @@ fn text(opened: Result<SecretSlice<u8>, UnwrapError>) -> Vec<u8> {
     opened.unwrap().expose_secret().to_vec()
 }
 
-/// With and without the data key in the cache. ASVS 11.3.4
+/// With and without the data key in the cache. ASVS 11.2.5, 11.3.3
 #[tokio::test]
 async fn f8_flipping_any_bit_of_an_envelope_fails() {
     for limits in [CacheLimits::default(), CacheLimits::NONE] {
@@ -197,7 +197,7 @@ async fn forgetting_all_ends_what_was_unwrapped_before() {
     assert_eq!(keys.held(), 0);
 }
 
-/// Everything is left but one wrapped key: the ring, the rows, the other wrapped keys, the cache. ASVS 14.2.7
+/// Everything is left but one wrapped key: the ring, the rows, the other wrapped keys, the cache.
 #[tokio::test]
 async fn shredding_one_tenant_leaves_the_others() {
     for by_time in [false, true] {
