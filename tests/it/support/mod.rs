@@ -1,5 +1,7 @@
 //! A whole service in memory, for tests of what its parts do together.
 
+pub mod postgres;
+
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
