@@ -15,6 +15,11 @@
 //! With both features on, AWS-LC is used; signatures that one backend accepts or refuses, so does the other. The
 //! portable one doesn't generate RSA keys, and signs with them slowly.
 //!
+//! | module | for |
+//! |---|---|
+//! | [`seal`] | small blobs under a key that the caller has |
+//! | [`sealed`] | values in a database: they name their key, and open only in their place |
+//!
 //! What can't stand - a short or published secret, an RSA key of 1024 bits, one key for two purposes - is a
 //! [`ConfigError`](crate::ConfigError) at start-up. Whoever reads a private key can sign as you until it is out of every
 //! ring: our copies are wiped when dropped, but not what the operating system copied to swap or core dumps.

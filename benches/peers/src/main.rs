@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, limit
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, limit, seal
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
@@ -12,6 +12,7 @@ mod decide;
 mod headers;
 mod limit;
 mod measure;
+mod seal;
 
 use measure::Table;
 
@@ -25,6 +26,12 @@ const TABLES: &[(&str, Run)] = &[
     ("limit", limit::a_million_keys),
     ("limit", limit::refused),
     ("limit", limit::flood),
+    ("seal", seal::seal_32),
+    ("seal", seal::seal_256),
+    ("seal", seal::seal_4096),
+    ("seal", seal::open_32),
+    ("seal", seal::open_256),
+    ("seal", seal::open_4096),
 ];
 
 fn main() {

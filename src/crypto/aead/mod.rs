@@ -2,7 +2,8 @@
 //!
 //! Both algorithms are made alike: the key and the first bytes of the nonce give a subkey, and what is left of the
 //! nonce is that of an everyday AEAD of 96 bits under this subkey. In [`NonceMode::Counter`] those first bytes stay
-//! the same, so the subkey's schedule is computed once.
+//! the same, so the subkey's schedule is computed once. A subkey then serves as long as the process: AES-256-GCM stays
+//! within 2^-32 of ideal for 2^48 blocks (4 PiB).
 //!
 //! | | subkey | then |
 //! |---|---|---|

@@ -1,5 +1,7 @@
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use serde::de::value::{BytesDeserializer, Error as ValueError, SeqDeserializer};
@@ -298,6 +300,12 @@ fn serde_moves_text_or_bytes() {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Written by one crate and read by another.
+    #[test]
+    fn the_text_is_base64url(bytes in prop::collection::vec(any::<u8>(), 0..700)) {
+        prop_assert_eq!(Sealed::text(&bytes), format!("pc1.{}", URL_SAFE_NO_PAD.encode(&bytes)));
+    }
 
     #[test]
     fn f10_arbitrary_bytes_and_texts_never_open_or_panic(
