@@ -97,7 +97,7 @@
 //! | [`validate`] | how large, how slow and of which type a body may be |
 //! | [`error`], [`id`], [`network`], [`origin`], [`secret`], [`time`] | the words the others are written in |
 //!
-//! Services ([`account`], [`token`], [`password`]) work without HTTP; layers ([`authn`], [`authz`], [`context`], [`cors`],
+//! Services ([`account`], [`token`], [`password`], [`vault`]) work without HTTP; layers ([`authn`], [`authz`], [`context`], [`cors`],
 //! [`csrf`], [`firewall`], [`gate`], [`headers`], [`rate_limit`], [`validate`]) need tower and nothing else. Futures that
 //! wait need a tokio runtime.
 //!
@@ -111,7 +111,7 @@
 //! | `rust-crypto` | the same in pure Rust, with PS256 keys imported rather than generated | `ed25519-dalek`, `p256`, and `rsa` through `jsonwebtoken` | no |
 //! | `axum` | [`axum`]: `gate.router()`, extractors, endpoints, for axum 0.8 | `axum` | no |
 //! | `cedar` | [`authz::policy::cedar`]: policies and schema as text; needs a C compiler | `cedar-policy` | no |
-//! | `fernet` | [`crypto::fernet`]: reading what Python's `cryptography.fernet` encrypted | `aes`, `cbc`, `pbkdf2` | no |
+//! | `fernet` | [`crypto::fernet`]: reading what Python's `cryptography.fernet` encrypted | `cbc`, `pbkdf2` | no |
 //! | `sqlite` | [`backend::sqlite`]: users, tokens and audit in an embedded database; needs a C compiler | `sqlx` | no |
 //! | `test-util` | [`store::conformance`], [`store::fault`], [`gate::testing`], fast password parameters for tests | | no |
 //! | `full` | all of these but `test-util` | | no |
@@ -128,9 +128,6 @@
 //!   [`BodyGuardLayer`](validate::BodyGuardLayer) inside;
 //! - know sessions in cookies;
 //! - know second factors, passkeys, API keys, password reset and mailed links, or other identity providers;
-//! - encrypt fields of yours at rest: [`crypto::seal`] is a tool for it, not a service with key rotation;
-//! - ask a [`KeyProvider`](crypto::KeyProvider) for keys again after start-up:
-//!   [`TokenCodec::replace_keyring`](token::TokenCodec::replace_keyring) changes them;
 //! - serve more than one tenant per gate, although every key of a store carries one;
 //! - record requests with a bad credential or none in the audit trail. The [`Rejection`] in the response's extensions
 //!   tells an outer layer of yours;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, limit, seal
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, index, limit, seal
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
@@ -32,6 +32,7 @@ const TABLES: &[(&str, Run)] = &[
     ("seal", seal::open_32),
     ("seal", seal::open_256),
     ("seal", seal::open_4096),
+    ("index", seal::index),
 ];
 
 fn main() {

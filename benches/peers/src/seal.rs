@@ -3,11 +3,15 @@
 use aws_lc_rs::aead as aws;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead as _, AeadInOut as _, KeyInit as _, Payload};
+use chacha20poly1305::aead::{Aead as _, AeadInOut as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use portcullis::TenantId;
+use portcullis::crypto::blind_index::{BlindIndexer, Normalization};
 use portcullis::crypto::sealed::{FieldContext, NonceMode, SealAlgorithm, Sealer};
-use portcullis::crypto::{Key, Keyring};
+use portcullis::crypto::{Key, KeyPurpose, Keyring};
+
+use sha2::Sha256;
 
 use crate::measure::Table;
 
@@ -37,6 +41,28 @@ pub fn open_256() -> Table {
 
 pub fn open_4096() -> Table {
     opening("open 4 KiB of text", 4096)
+}
+
+/// What a sealed value is found by, beside the one MAC it can't do without.
+pub fn index() -> Table {
+    const BASE: &str = "one HMAC-SHA-256 (hmac crate, key set up)";
+    let value = "ada.lovelace@example.com";
+    let mut table = Table::new("blind index of an e-mail address", BASE);
+    let mac = Hmac::<Sha256>::new_from_slice(&KEY).expect("takes any key");
+    let message = format!("default\0\0\0\0\0\0\0\0{value}");
+    table.row(BASE, || mac.clone().chain_update(&message).finalize().into_bytes());
+    let tenant = TenantId::default();
+    for (name, normalization) in
+        [("portcullis, exact", Normalization::Exact), ("portcullis, case folded", Normalization::CaseFolded)]
+    {
+        let ring = Keyring::new(Key::generate_for(KeyPurpose::BlindIndex).expect("there is randomness"));
+        let indexer = BlindIndexer::new(&ring.expect("makes indexes")).expect("is for indexes");
+        let index = indexer.column("users", "email").with_normalization(normalization).build().expect("fits");
+        table.row(name, || index.index(&tenant, value));
+    }
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &KEY);
+    table.row("one HMAC-SHA-256 (aws-lc-rs)", || aws_lc_rs::hmac::sign(&key, message.as_bytes()));
+    table
 }
 
 fn sealing(title: &'static str, length: usize) -> Table {
@@ -132,7 +158,7 @@ fn raw(algorithm: &'static aws::Algorithm) -> aws::LessSafeKey {
 }
 
 fn ring() -> Keyring {
-    Keyring::new(Key::generate_sealing().expect("there is randomness")).expect("seals")
+    Keyring::new(Key::generate_for(KeyPurpose::Sealing).expect("there is randomness")).expect("seals")
 }
 
 fn sealer(ring: &Keyring, algorithm: SealAlgorithm, mode: NonceMode) -> Sealer {
