@@ -33,7 +33,7 @@ pub async fn accounts<S: UserStore + TokenStore>(
     store: Arc<S>,
     audit: Arc<dyn AuditSink>,
 ) -> (Accounts, User) {
-    let keys = StaticKeys::new(Keyring::new(Key::generate(algorithm).unwrap()).unwrap());
+    let keys = StaticKeys::danger_new(Keyring::new(Key::generate(algorithm).unwrap()).unwrap());
     let accounts = Accounts::builder()
         .with_store(store)
         .with_keys(Arc::new(keys))

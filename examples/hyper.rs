@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use portcullis::account::{Accounts, Registration};
 use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::crypto::StaticKeys;
 use portcullis::gate::Gate;
 use portcullis::network::Connection;
 use portcullis::rate_limit::{Quota, RateLimit};
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let roles = RoleModel::builder().add(user).add(Role::new("admin").grants("audit:read")).build()?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
-        .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+        .with_keys(Arc::new(StaticKeys::generate()?))
         .with_audit(Arc::new(MemorySink::default()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")

@@ -18,7 +18,7 @@ use http::{Method, Request, Response};
 use portcullis::account::{Accounts, Registration};
 use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::crypto::StaticKeys;
 use portcullis::gate::Gate;
 use portcullis::store::MemoryStore;
 use portcullis::{Principal, Rejection, TenantId};
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
-        .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+        .with_keys(Arc::new(StaticKeys::generate()?))
         .with_audit(Arc::new(audit.clone()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")

@@ -24,7 +24,7 @@ use portcullis::account::Accounts;
 use portcullis::audit::MemorySink;
 use portcullis::authz::Rule;
 use portcullis::axum::account_routes;
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::crypto::StaticKeys;
 use portcullis::gate::Gate;
 use portcullis::store::MemoryStore;
 use tokio::net::TcpListener;
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let host = var("PUBLIC_HOST", "localhost:8443");
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
-        .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+        .with_keys(Arc::new(StaticKeys::generate()?))
         .with_audit(Arc::new(MemorySink::default()))
         .with_issuer(format!("https://{host}"))
         .with_audience(format!("https://{host}"))

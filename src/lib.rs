@@ -26,7 +26,7 @@
 //! use portcullis::account::{Accounts, Registration};
 //! use portcullis::audit::MemorySink;
 //! use portcullis::authz::{AccessMap, Role, RoleModel, Rule};
-//! use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+//! use portcullis::crypto::StaticKeys;
 //! use portcullis::gate::Gate;
 //! use portcullis::store::MemoryStore;
 //! use portcullis::{Principal, TenantId};
@@ -36,7 +36,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let accounts = Accounts::builder()
 //!     .with_store(Arc::new(MemoryStore::new()))
-//!     .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+//!     .with_keys(Arc::new(StaticKeys::generate()?))
 //!     .with_audit(Arc::new(MemorySink::default()))
 //!     .with_issuer("https://id.example")
 //!     .with_audience("https://api.example")

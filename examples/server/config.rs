@@ -16,14 +16,8 @@ use crate::edge::Edge;
 use crate::serve::Limits;
 
 /// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
-const NOT_YET: [&str; 6] = [
-    "ENCRYPTION_ALGORITHM",
-    "ENCRYPTION_KEY",
-    "LOGIN_ATTEMPT_WINDOW_MINUTES",
-    "MAX_LOGIN_ATTEMPTS",
-    "REDIS_URL",
-    "SMTP_URL",
-];
+const NOT_YET: [&str; 5] =
+    ["ENCRYPTION_ALGORITHM", "LOGIN_ATTEMPT_WINDOW_MINUTES", "MAX_LOGIN_ATTEMPTS", "REDIS_URL", "SMTP_URL"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
@@ -53,8 +47,18 @@ impl Environment {
 pub enum SigningKey {
     /// A shared secret: HS256.
     Secret(SecretString),
-    /// The key file beside the database.
-    File(PathBuf, Algorithm),
+    /// The key file.
+    File(Algorithm),
+}
+
+/// Where all keys come from.
+#[derive(Debug)]
+pub struct KeySources {
+    pub signing: SigningKey,
+    /// What keys for data are derived from, instead of the key file.
+    pub encryption: Option<SecretString>,
+    /// Beside the database.
+    pub file: PathBuf,
 }
 
 #[derive(Debug)]
@@ -71,7 +75,7 @@ pub struct Config {
     pub environment: Environment,
     pub public_origin: String,
     pub database: PathBuf,
-    pub signing_key: SigningKey,
+    pub keys: KeySources,
     pub tokens: TokenPolicy,
     pub passwords: PasswordPolicy,
     pub admin: Admin,
@@ -103,12 +107,17 @@ impl Config {
         let bind = vars.parse("BIND", "use an address and port, such as 127.0.0.1:8012")?;
         let bind = bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8012)));
         let database = database(vars.text("DATABASE_URL").unwrap_or("sqlite://portcullis-server.db"))?;
-        let signing_key = signing_key(&vars, &database, environment)?;
+        let key_file = database.with_file_name("portcullis-server.keys.json");
+        let signing = signing_key(&vars, &key_file, environment)?;
         Ok(Self {
             bind,
             environment,
             public_origin: public_origin(&vars, bind, environment)?,
-            signing_key,
+            keys: KeySources {
+                encryption: encryption(&vars, &signing, &key_file, environment)?,
+                signing,
+                file: key_file,
+            },
             tokens: token_policy(&vars)?,
             passwords: password_policy(&vars)?,
             admin: Admin {
@@ -174,7 +183,7 @@ fn database(url: &str) -> Result<PathBuf, ConfigError> {
 
 fn signing_key(
     vars: &Vars,
-    database: &std::path::Path,
+    file: &std::path::Path,
     environment: Environment,
 ) -> Result<SigningKey, ConfigError> {
     let algorithm = match vars.text("JWT_ALGORITHM") {
@@ -198,7 +207,6 @@ fn signing_key(
             "set it to at least 32 random bytes, for example from `openssl rand -base64 32`",
         )),
         (None, algorithm) => {
-            let file = database.with_file_name("portcullis-server.keys.json");
             if environment == Environment::Production && !file.exists() {
                 return Err(ConfigError::new(
                     "JWT_SECRET_KEY",
@@ -206,9 +214,28 @@ fn signing_key(
                     "set it, or put the key file in place; keys are generated only outside production",
                 ));
             }
-            Ok(SigningKey::File(file, algorithm.unwrap_or(Algorithm::EdDsa)))
+            Ok(SigningKey::File(algorithm.unwrap_or(Algorithm::EdDsa)))
         }
     }
+}
+
+/// Keys for data come from this or from the key file, which in production is not made here.
+fn encryption(
+    vars: &Vars,
+    signing: &SigningKey,
+    file: &std::path::Path,
+    environment: Environment,
+) -> Result<Option<SecretString>, ConfigError> {
+    let root = vars.text("ENCRYPTION_KEY").map(|text| text.to_owned().into());
+    let is_missing = root.is_none() && matches!(signing, SigningKey::Secret(_)) && !file.exists();
+    if is_missing && environment == Environment::Production {
+        return Err(ConfigError::new(
+            "ENCRYPTION_KEY",
+            format!("is not set, and there is no key file {}", file.display()),
+            "set it to 32 random bytes in base64, or put the key file in place; keys are generated only outside production",
+        ));
+    }
+    Ok(root)
 }
 
 fn token_policy(vars: &Vars) -> Result<TokenPolicy, ConfigError> {

@@ -1,72 +1,90 @@
-//! Signing keys of the reference server: a shared secret from the environment, or a key file that is made once.
+//! Keys of the reference server: from the environment, or from a key file that is made once and may change while it runs.
 
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
+use std::sync::Arc;
 
 use portcullis::ConfigError;
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
-use secrecy::{ExposeSecret as _, SecretString};
+use portcullis::crypto::{
+    Algorithm, DerivedKeys, Key, KeyFile, KeyProvider, KeyPurpose, Keyring, KeysByPurpose, StaticKeys,
+};
+use portcullis::time::{Clock as _, SystemClock, Timestamp};
 
-use crate::config::SigningKey;
+use crate::config::{KeySources, SigningKey};
 
-pub fn load(source: &SigningKey) -> Result<StaticKeys, ConfigError> {
-    match source {
+/// What protects data, beside what signs tokens.
+const DATA: [KeyPurpose; 3] = [KeyPurpose::Sealing, KeyPurpose::BlindIndex, KeyPurpose::Wrapping];
+
+pub async fn load(sources: &KeySources) -> Result<Arc<dyn KeyProvider>, ConfigError> {
+    let now = SystemClock::new().now();
+    let data = match &sources.encryption {
+        Some(root) => Some(DerivedKeys::from_text(root).map_err(|error| error.with_field("ENCRYPTION_KEY"))?),
+        None => None,
+    };
+    let signing = match &sources.signing {
         SigningKey::Secret(secret) => {
             let key = Key::hmac_secret_text(secret).map_err(|error| error.with_field("JWT_SECRET_KEY"))?;
-            Ok(StaticKeys::new(Keyring::new(key)?))
+            // It comes with the environment, and is rotated by a restart with another.
+            Some(StaticKeys::danger_new(Keyring::new(key)?))
         }
-        SigningKey::File(path, algorithm) if path.exists() => read(path, *algorithm),
-        SigningKey::File(path, algorithm) => generate(path, *algorithm),
-    }
-}
-
-fn read(path: &Path, algorithm: Algorithm) -> Result<StaticKeys, ConfigError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path).map_err(|error| unusable(path, &error))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            let problem = "can be read by others than its owner";
-            return Err(ConfigError::new(path.display().to_string(), problem, "chmod 600 it"));
+        SigningKey::File(_) => None,
+    };
+    Ok(match (signing, data) {
+        (Some(signing), Some(data)) => {
+            Arc::new(KeysByPurpose::new(Arc::new(data)).with(KeyPurpose::TokenSigning, Arc::new(signing)))
         }
-    }
-    let text: SecretString = fs::read_to_string(path).map_err(|error| unusable(path, &error))?.into();
-    let keys =
-        StaticKeys::from_private_json(&text).map_err(|error| error.with_field(path.display().to_string()))?;
-    let primary =
-        keys.ring(portcullis::crypto::KeyPurpose::TokenSigning).and_then(|ring| ring.primary().algorithm());
-    if primary != Some(algorithm) {
-        return Err(ConfigError::new(
-            "JWT_ALGORITHM",
-            format!("is not the algorithm of the key in {}", path.display()),
-            "set it to that key's, or move the file away to have another made",
-        ));
-    }
-    Ok(keys)
+        (Some(signing), None) => {
+            let file = file(sources, &DATA, now).await?;
+            Arc::new(KeysByPurpose::new(Arc::new(file)).with(KeyPurpose::TokenSigning, Arc::new(signing)))
+        }
+        (None, Some(data)) => {
+            let file = file(sources, &[KeyPurpose::TokenSigning], now).await?;
+            Arc::new(KeysByPurpose::new(Arc::new(data)).with(KeyPurpose::TokenSigning, Arc::new(file)))
+        }
+        (None, None) => {
+            let [sealing, index, wrapping] = DATA;
+            Arc::new(file(sources, &[KeyPurpose::TokenSigning, sealing, index, wrapping], now).await?)
+        }
+    })
 }
 
-/// Written to a temporary file and linked into place: of two servers starting at once, one key wins.
-fn generate(path: &Path, algorithm: Algorithm) -> Result<StaticKeys, ConfigError> {
-    let keys = StaticKeys::new(Keyring::new(Key::generate(algorithm)?)?);
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(keys.expose_private_json().expose_secret().as_bytes())?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&temporary, path));
-    let _ = fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => Ok(keys),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read(path, algorithm),
-        Err(error) => Err(unusable(path, &error)),
+/// The key file with a ring for each of these purposes. Those that are missing are made, with the file or in it.
+async fn file(sources: &KeySources, purposes: &[KeyPurpose], now: Timestamp) -> Result<KeyFile, ConfigError> {
+    let algorithm = match &sources.signing {
+        SigningKey::File(algorithm) => *algorithm,
+        SigningKey::Secret(_) => Algorithm::Hs256,
+    };
+    let ring = move |purpose: KeyPurpose| {
+        let key = match purpose {
+            KeyPurpose::TokenSigning => Key::generate(algorithm),
+            _ => Key::generate_for(purpose),
+        };
+        Keyring::begin(key?, now)
+    };
+    let file = KeyFile::open_or_create(&sources.file, || purposes.iter().copied().map(ring).collect())?;
+    let missing: Vec<_> = {
+        let rings = file.rings();
+        let is_missing = |purpose: &KeyPurpose| rings.iter().all(|ring| ring.purpose() != *purpose);
+        purposes.iter().copied().filter(is_missing).collect()
+    };
+    if !missing.is_empty() {
+        file.update(move |rings| {
+            // Another server may have been faster.
+            let missing =
+                missing.into_iter().filter(|purpose| rings.iter().all(|ring| ring.purpose() != *purpose));
+            let added = missing.map(ring).collect::<Result<Vec<_>, _>>()?;
+            rings.extend(added);
+            Ok(())
+        })
+        .await?;
     }
-}
-
-fn unusable(path: &Path, error: &std::io::Error) -> ConfigError {
-    ConfigError::new(path.display().to_string(), error.to_string(), "make the file readable, or move it away")
+    let signing = file.rings().iter().find(|ring| ring.purpose() == KeyPurpose::TokenSigning).cloned();
+    match (&sources.signing, signing) {
+        (SigningKey::File(algorithm), Some(ring)) if ring.primary().algorithm() != Some(*algorithm) => {
+            Err(ConfigError::new(
+                "JWT_ALGORITHM",
+                format!("is not the algorithm of the key in {}", sources.file.display()),
+                "set it to that key's, or move the file away to have another made",
+            ))
+        }
+        _ => Ok(file),
+    }
 }

@@ -86,7 +86,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env()?;
-    let keys = Arc::new(keys::load(&config.signing_key)?);
+    let keys = keys::load(&config.keys).await?;
     let store = SqliteStore::open(&config.database).await?;
     let clock = debug::ServerClock::default();
     let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -195,9 +195,15 @@ fn welcome(config: &Config, address: std::net::SocketAddr) {
     for name in &config.ignored {
         eprintln!("warning: {name} is set, but this server does not have what it configures yet");
     }
-    let keys = match &config.signing_key {
+    let file = config.keys.file.display();
+    let signing = match &config.keys.signing {
         SigningKey::Secret(_) => "JWT_SECRET_KEY (HS256)".to_owned(),
-        SigningKey::File(path, algorithm) => format!("{} ({})", path.display(), algorithm.as_str()),
+        SigningKey::File(algorithm) => format!("{file} ({algorithm})"),
+    };
+    let keys = match &config.keys.encryption {
+        Some(_) => format!("{signing}, ENCRYPTION_KEY"),
+        None if matches!(config.keys.signing, SigningKey::Secret(_)) => format!("{signing}, {file}"),
+        None => signing,
     };
     println!("listening on http://{address}");
     println!("database     {}", config.database.display());

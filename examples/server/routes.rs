@@ -10,7 +10,7 @@ use portcullis::account::Accounts;
 use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, Rule};
 use portcullis::axum::{Routes, account_routes_with_sign_in_limit, jwks_routes};
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::crypto::StaticKeys;
 use portcullis::rate_limit::{Quota, RateLimit};
 use portcullis::store::MemoryStore;
 use serde_json::json;
@@ -56,7 +56,7 @@ pub async fn table(environment: Environment) -> Result<AccessMap, Box<dyn Error>
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
         .with_audit(Arc::new(MemorySink::default()))
-        .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::Hs256)?)?)))
+        .with_keys(Arc::new(StaticKeys::generate()?))
         .with_issuer("http://localhost")
         .with_audience("http://localhost")
         .build()

@@ -54,8 +54,8 @@ impl AccountsBuilder {
         self
     }
 
-    /// Signs access tokens with keys from here. They are asked for once, by [`build`](Self::build); to change them later,
-    /// see [`TokenCodec::replace_keyring`].
+    /// Signs access tokens with keys from here. They are asked for by [`build`](Self::build), by
+    /// [`Accounts::refresh_keys`], and every second by a [`Gate`](crate::gate::Gate) over these accounts.
     pub fn with_keys(mut self, keys: Arc<dyn KeyProvider>) -> Self {
         self.keys = Some(keys);
         self
@@ -173,6 +173,7 @@ impl AccountsBuilder {
         let revocations = Revocations::follow(token_store.clone(), clock.clone(), max_staleness).await?;
         let tokens = Tokens::new(codec, token_store, revocations, token_policy, clock)?;
         Ok(Accounts(Arc::new(Inner {
+            keys,
             users,
             tokens,
             passwords: self.passwords.unwrap_or_else(|| Passwords::new(Argon2Hasher::new())),
@@ -203,13 +204,12 @@ impl std::fmt::Debug for AccountsBuilder {
 mod tests {
     use super::*;
     use crate::audit::MemorySink;
-    use crate::crypto::{Algorithm, Key, Keyring, StaticKeys};
+    use crate::crypto::StaticKeys;
     use crate::store::MemoryStore;
 
     #[tokio::test]
     async fn what_is_missing_is_named() {
-        let keys =
-            || Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa).unwrap()).unwrap()));
+        let keys = || Arc::new(StaticKeys::generate().unwrap());
         let whole = || {
             Accounts::builder()
                 .with_store(Arc::new(MemoryStore::new()))

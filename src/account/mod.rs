@@ -36,14 +36,14 @@
 //! use std::sync::Arc;
 //! use portcullis::account::{Accounts, Registration};
 //! use portcullis::audit::MemorySink;
-//! use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+//! use portcullis::crypto::StaticKeys;
 //! use portcullis::store::MemoryStore;
 //! use portcullis::TenantId;
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let accounts = Accounts::builder()
 //!     .with_store(Arc::new(MemoryStore::new()))
-//!     .with_keys(Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa)?)?)))
+//!     .with_keys(Arc::new(StaticKeys::generate()?))
 //!     .with_audit(Arc::new(MemorySink::default()))
 //!     .with_issuer("https://id.example")
 //!     .with_audience("https://api.example")
@@ -64,6 +64,7 @@ mod administration;
 mod builder;
 mod error;
 mod identifier;
+mod keys;
 mod password;
 mod profile;
 mod register;
@@ -76,6 +77,7 @@ use std::sync::Arc;
 
 use crate::audit::{AuditEvent, Auditor, EventName};
 use crate::authz::Authorizer;
+use crate::crypto::KeyProvider;
 use crate::error::Result;
 use crate::id::{Subject, TenantId};
 use crate::password::{PasswordPolicy, Passwords};
@@ -97,6 +99,7 @@ pub use sign_in::SignedIn;
 pub struct Accounts(Arc<Inner>);
 
 struct Inner {
+    keys: Arc<dyn KeyProvider>,
     users: Arc<dyn UserStore>,
     tokens: Tokens,
     passwords: Passwords,

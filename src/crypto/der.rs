@@ -62,6 +62,33 @@ pub(super) fn rsa_pkcs8(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     der
 }
 
+/// A PKCS#8 `OneAsymmetricKey` (RFC 8410 section 7) around the seed of an Ed25519 key.
+pub(super) fn ed25519_pkcs8(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    /// Version 0, `id-Ed25519`, and the two octet strings around the seed.
+    const HEAD: &[u8] = &[
+        SEQUENCE,
+        0x2e,
+        INTEGER,
+        1,
+        0,
+        SEQUENCE,
+        5,
+        0x06,
+        3,
+        0x2b,
+        0x65,
+        0x70,
+        OCTET_STRING,
+        0x22,
+        OCTET_STRING,
+        0x20,
+    ];
+    let mut der = Zeroizing::new(Vec::with_capacity(HEAD.len() + seed.len()));
+    der.extend_from_slice(HEAD);
+    der.extend_from_slice(seed);
+    der
+}
+
 /// The `RSAPrivateKey` in a PKCS#8 `PrivateKeyInfo`.
 #[cfg(feature = "aws-lc")]
 pub(super) fn rsa_pkcs1(pkcs8: &[u8]) -> Option<&[u8]> {

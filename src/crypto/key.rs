@@ -276,6 +276,16 @@ impl Key {
         &self.0.material
     }
 
+    /// Tells keys apart by what they are, whatever they are called.
+    pub(super) fn fingerprint(&self) -> (KeyId, bool) {
+        let id = match self.material() {
+            Material::Secret { secret, .. } => digest_id(secret, self.purpose()),
+            Material::Pair { public, .. } => short_id(&public.thumbprint()),
+            Material::Symmetric(key) => digest_id(key.expose_bytes(), self.purpose()),
+        };
+        (id, self.is_private())
+    }
+
     pub(super) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, Unusable> {
         // One parser for both forms: armour it. PEM lines may have any length here.
         let mut pem = Zeroizing::new(String::with_capacity(der.len() * 2 + 64));

@@ -2,7 +2,14 @@
 //!
 //! A [`Key`] fixes its algorithm and its purpose when it is made; nothing a token or a caller says later can
 //! change either (RFC 8725 section 3.1). A [`Keyring`] holds one primary key, with which new things are made, and
-//! some accepted ones, with which old things are still read. A [`KeyProvider`] hands out the ring for a purpose.
+//! some accepted ones, with which old things are still read. A [`KeyProvider`] hands out the ring for a purpose:
+//!
+//! | provider | keys | rotates |
+//! |---|---|---|
+//! | [`KeyFile`] | in a JSON file for its owner alone | while the service runs |
+//! | [`DerivedKeys`] | derived from one root secret | with another root, at a restart |
+//! | [`StaticKeys`] | fresh ones, which die with the process; given ones by `danger_new` | no |
+//! | [`KeysByPurpose`] | of several providers | as they do |
 //!
 //! | algorithm | signs | verifies | needs |
 //! |---|---|---|---|
@@ -43,24 +50,30 @@ mod aead;
 mod algorithm;
 pub mod blind_index;
 mod der;
+mod derived_keys;
 pub mod envelope;
 #[cfg(feature = "fernet")]
 pub mod fernet;
 mod key;
 mod key_file;
 mod keyring;
+mod keyset;
 mod provider;
 mod public_key;
 pub mod seal;
 pub mod sealed;
 mod signature;
+mod static_keys;
 pub mod stream;
 mod symmetric_key;
 mod weak_secret;
 mod wrap;
 
 pub use algorithm::{Algorithm, KeyPurpose};
+pub use derived_keys::{DerivedKeys, Passphrase};
 pub use key::Key;
-pub use keyring::{KeyLookup, KeyRecord, KeyState, Keyring};
-pub use provider::{KeyProvider, StaticKeys};
+pub use key_file::KeyFile;
+pub use keyring::{KeyLookup, KeyRecord, KeyState, Keyring, RotationPolicy, RotationStep};
+pub use provider::{KeyProvider, KeysByPurpose};
+pub use static_keys::StaticKeys;
 pub use wrap::{KeyWrap, UnwrapError, WrappedKey};

@@ -1,22 +1,22 @@
 //! Where keys come from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 use crate::crypto::algorithm::KeyPurpose;
-use crate::crypto::key_file;
 use crate::crypto::keyring::Keyring;
-use crate::error::{ConfigError, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A source of keys: a file, a key management service, a module. It may rotate; whoever asks again sees it.
 #[async_trait]
 #[diagnostic::on_unimplemented(
-    note = "implement `portcullis::crypto::KeyProvider` for `{Self}`, or use `portcullis::crypto::StaticKeys`"
+    note = "implement `portcullis::crypto::KeyProvider` for `{Self}`, or use `portcullis::crypto::KeyFile`"
 )]
 pub trait KeyProvider: Send + Sync + 'static {
-    /// The ring for this purpose, as it stands now. All keys in it have that purpose.
+    /// The ring for this purpose, as it stands now. All keys in it have that purpose. It is asked about once a second, so
+    /// a ring that hasn't changed should be at hand.
     ///
     /// # Errors
     ///
@@ -32,81 +32,62 @@ impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
     }
 }
 
-/// Keys that are known at start-up and stay.
+/// Keys from several sources, one for each purpose. What a source can't give is not looked for in another.
 ///
 /// ```
-/// use portcullis::crypto::{Algorithm, Key, KeyProvider, KeyPurpose, Keyring, StaticKeys};
+/// use std::sync::Arc;
+/// use portcullis::crypto::{DerivedKeys, KeyProvider, KeyPurpose, KeysByPurpose, StaticKeys};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let signing = Keyring::new(Key::generate(Algorithm::Hs256)?)?;
-/// let sealing = Keyring::new(Key::generate_for(KeyPurpose::Sealing)?)?;
-/// let keys = StaticKeys::new(signing).with_ring(sealing)?;
+/// # let root = "4cZ8Qm1xR7vT0pYkL3sWn9bHd6Jf2GaE".as_bytes().to_vec().into();
+/// let keys = KeysByPurpose::new(Arc::new(DerivedKeys::new(&root)?))
+///     .with(KeyPurpose::TokenSigning, Arc::new(StaticKeys::generate()?));
 /// assert_eq!(keys.keyring(KeyPurpose::Sealing).await?.purpose(), KeyPurpose::Sealing);
-///
-/// // For a key file. Whoever reads this text can sign tokens: mode 0600, and never in a log.
-/// let text = keys.expose_private_json();
-/// let again = StaticKeys::from_private_json(&text)?;
-/// assert_eq!(again.ring(KeyPurpose::Sealing).unwrap().primary().id(), keys.ring(KeyPurpose::Sealing).unwrap().primary().id());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, Debug)]
-pub struct StaticKeys {
-    rings: Vec<Arc<Keyring>>,
+#[derive(Clone)]
+pub struct KeysByPurpose {
+    others: Arc<dyn KeyProvider>,
+    named: Vec<(KeyPurpose, Arc<dyn KeyProvider>)>,
 }
 
-impl StaticKeys {
-    /// One ring, for the purpose of its keys.
+impl KeysByPurpose {
+    /// Keys from here for every purpose that no other source is named for.
     #[must_use]
-    pub fn new(ring: Keyring) -> Self {
-        Self { rings: vec![Arc::new(ring)] }
+    pub fn new(others: Arc<dyn KeyProvider>) -> Self {
+        Self { others, named: Vec::new() }
     }
 
-    /// Adds a ring for another purpose.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if there is a ring for that purpose.
-    pub fn with_ring(mut self, ring: Keyring) -> Result<Self, ConfigError> {
-        if self.ring(ring.purpose()).is_some() {
-            return Err(ConfigError::new(
-                "keys",
-                format!("has two rings for {}", ring.purpose()),
-                "put both keys into one ring by `with_accepted`",
-            ));
-        }
-        self.rings.push(Arc::new(ring));
-        Ok(self)
-    }
-
-    /// The ring for this purpose.
+    /// Keys for this purpose from there.
     #[must_use]
-    pub fn ring(&self, purpose: KeyPurpose) -> Option<&Arc<Keyring>> {
-        self.rings.iter().find(|ring| ring.purpose() == purpose)
-    }
-
-    /// All keys with their **private** halves as JSON, for a key file that only the service can read.
-    #[must_use]
-    pub fn expose_private_json(&self) -> SecretString {
-        key_file::write(&self.rings)
-    }
-
-    /// Reads [`expose_private_json`](Self::expose_private_json) back.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if the text has not that form, or a key in it can't stand, as in the constructors of
-    /// [`Key`](crate::crypto::Key) and [`Keyring`]. The text itself is never part of the error.
-    pub fn from_private_json(text: &SecretString) -> Result<Self, ConfigError> {
-        Ok(Self { rings: key_file::read(text)?.into_iter().map(Arc::new).collect() })
+    pub fn with(mut self, purpose: KeyPurpose, keys: Arc<dyn KeyProvider>) -> Self {
+        self.named.retain(|(named, _)| *named != purpose);
+        self.named.push((purpose, keys));
+        self
     }
 }
 
 #[async_trait]
-impl KeyProvider for StaticKeys {
+impl KeyProvider for KeysByPurpose {
     async fn keyring(&self, purpose: KeyPurpose) -> Result<Arc<Keyring>> {
-        self.ring(purpose)
-            .cloned()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no keys were configured for {purpose}")))
+        let named = self.named.iter().find(|(named, _)| *named == purpose);
+        named.map_or(&self.others, |(_, keys)| keys).keyring(purpose).await
     }
+}
+
+impl fmt::Debug for KeysByPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<_> = self.named.iter().map(|(purpose, _)| purpose).collect();
+        f.debug_struct("KeysByPurpose").field("named", &named).finish_non_exhaustive()
+    }
+}
+
+/// The ring for this purpose among those there are.
+pub(super) fn pick(rings: &[Arc<Keyring>], purpose: KeyPurpose) -> Result<Arc<Keyring>> {
+    rings
+        .iter()
+        .find(|ring| ring.purpose() == purpose)
+        .cloned()
+        .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no keys were configured for {purpose}")))
 }

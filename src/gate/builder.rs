@@ -94,7 +94,8 @@ impl GateBuilder {
         self
     }
 
-    /// Checks it all and puts it together.
+    /// Checks it all and puts it together. From now on, until [`Gate::shutdown`] or the end of its last clone, the keys of
+    /// the accounts are those of their provider, within two seconds ([`Accounts::refresh_keys`]).
     ///
     /// # Errors
     ///
@@ -102,7 +103,9 @@ impl GateBuilder {
     /// header, the access map contradicts itself or the roles, or parts of the outer half contradict each other. All of it
     /// is told at once: [`ConfigError::others`].
     pub async fn build(self) -> Result<Gate, ConfigError> {
-        self.assemble()
+        let gate = self.assemble()?;
+        gate.follow_keys();
+        Ok(gate)
     }
 
     /// The part of [`build`](Self::build) that needs to wait for nothing.
@@ -147,6 +150,7 @@ impl GateBuilder {
             accounts: self.accounts,
             routed: Mutex::default(),
             follower: Mutex::default(),
+            key_follower: Mutex::default(),
             explains: self.explains,
             edge: Arc::new(edge),
         })))

@@ -61,24 +61,16 @@ impl Gate {
     pub async fn follow_roles(&self, file: RoleFile) -> Result<(), ConfigError> {
         let text = read(&file).await?;
         self.take_over(&file, text.clone()).await?;
-        let (stop, mut stopped) = watch::channel(false);
         let watched = Watched { file, gate: std::sync::Arc::downgrade(&self.0), known: Ok(text), news: None };
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                // Ends when told to, and when the sender went with the last clone.
-                _ = stopped.wait_for(|stop| *stop) => {}
-                () = watched.follow() => {}
-            }
-        });
-        let before = self.follower().replace(Follower { stop, task });
-        end(before).await;
+        let before = self.follower().replace(Follower::spawn(watched.follow()));
+        end(before, "role file").await;
         Ok(())
     }
 
     /// Ends following and waits for its end.
     pub(super) async fn unfollow_roles(&self) {
         let follower = self.follower().take();
-        end(follower).await;
+        end(follower, "role file").await;
     }
 
     fn follower(&self) -> std::sync::MutexGuard<'_, Option<Follower>> {
@@ -93,17 +85,33 @@ impl Gate {
     }
 }
 
-/// The task that follows a file.
+/// A task that follows a source.
 pub(super) struct Follower {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-async fn end(follower: Option<Follower>) {
+impl Follower {
+    /// Starts it. It ends when told to, and when this is gone.
+    pub(super) fn spawn(follow: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                // An error says that the sender went with the last clone.
+                _ = stopped.wait_for(|stop| *stop) => {}
+                () = follow => {}
+            }
+        });
+        Self { stop, task }
+    }
+}
+
+/// Tells it to end and waits until it has.
+pub(super) async fn end(follower: Option<Follower>, source: &'static str) {
     if let Some(Follower { stop, task }) = follower {
         stop.send_replace(true);
         if let Err(cause) = task.await {
-            tracing::error!(error = %cause, "what followed the role file ended badly");
+            tracing::error!(error = %cause, source, "what followed a source ended badly");
         }
     }
 }

@@ -87,6 +87,7 @@ mod builder;
 mod decide;
 mod edge;
 mod follow;
+mod follow_keys;
 mod layer;
 mod limits;
 #[cfg(feature = "test-util")]
@@ -127,6 +128,8 @@ struct Inner {
     unmapped: ArcSwap<HashSet<String>>,
     /// Keeps the roles as a file says.
     follower: Mutex<Option<follow::Follower>>,
+    /// Keeps the keys as their provider says.
+    key_follower: Mutex<Option<follow::Follower>>,
     /// Whether refusals tell the client why.
     explains: bool,
     edge: Arc<Edge>,
@@ -229,6 +232,7 @@ impl Gate {
     /// Ends what runs in the background and waits for its end. Access tokens are refused with 503 soon after.
     pub async fn shutdown(&self) {
         self.unfollow_roles().await;
+        self.unfollow_keys().await;
         if let Some(accounts) = &self.0.accounts {
             accounts.tokens().revocations().shutdown().await;
         }

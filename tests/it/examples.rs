@@ -65,7 +65,7 @@ impl Drop for Example {
 }
 
 /// Cargo builds it, or finds that it has.
-fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(std::path::Path::parent).unwrap();
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -30,6 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 1),
     ("audit", 1),
     // Services.
+    ("crypto::key_file", 2),
+    ("crypto::KeyFile", 2),
     ("authz::authorizer", 2),
     ("authz::Authorizer", 2),
     ("authz::Explanation", 2),

@@ -25,6 +25,8 @@ mod floors;
 mod gate;
 mod headers;
 mod interop;
+mod key_file;
+mod keys;
 mod layers;
 mod network;
 mod observatory;

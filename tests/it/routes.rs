@@ -5,6 +5,7 @@ use http::{Request, header};
 use portcullis::axum::{
     GateService, account_routes, account_routes_with_sign_in_limit, jwks_routes, sign_in_key,
 };
+use portcullis::crypto::RotationPolicy;
 use portcullis::gate::Gate;
 use portcullis::network::Connection;
 use portcullis::rate_limit::{Quota, RateLimit};
@@ -188,6 +189,11 @@ async fn the_public_keys_are_public() {
     assert_eq!(status, 200);
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     assert!(keys["keys"][0].get("d").is_none(), "the private half stays here");
+    // Shorter than a new key is published ahead of its first use.
+    let request = Request::get("/.well-known/jwks.json").body(Body::empty()).unwrap();
+    let answer = service(&world).await.oneshot(request).await.unwrap();
+    assert_eq!(answer.headers()[header::CACHE_CONTROL], "public, max-age=300");
+    assert!(RotationPolicy::default().publish_ahead().as_secs() > 300);
 }
 
 /// Contract of the limit on sign-in: an address has so many tries at a name, whether or not anybody has it, however it is

@@ -18,6 +18,16 @@ impl Keyring {
         Ok(ring)
     }
 
+    /// A new key of the primary key's kind, to be [introduced](Self::introduce).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Key::generate`].
+    pub fn generate_successor(&self) -> Result<Key, ConfigError> {
+        let algorithm = self.primary.key.algorithm();
+        algorithm.map_or_else(|| Key::generate_for(self.purpose()), Key::generate)
+    }
+
     /// Adds a key that will be primary: it reads from now on, on every instance that sees this ring, and makes nothing
     /// until it is [promoted](Self::promote).
     ///

@@ -1,6 +1,7 @@
 //! One primary key, some accepted ones, and what each of them may still do.
 
 mod life_cycle;
+mod schedule;
 mod state;
 
 use crate::crypto::algorithm::{Algorithm, KeyPurpose};
@@ -8,6 +9,7 @@ use crate::crypto::key::Key;
 use crate::error::ConfigError;
 use crate::id::KeyId;
 
+pub use schedule::{RotationPolicy, RotationStep};
 pub use state::{KeyRecord, KeyState};
 
 /// The keys for one purpose: the primary one makes new things, others read old ones.
@@ -198,6 +200,16 @@ impl Keyring {
     pub(super) fn held(&self) -> impl Iterator<Item = (&KeyRecord, Option<&Key>)> {
         let others = self.others.iter().map(|held| (&held.record, held.key.as_ref()));
         std::iter::once((&self.primary.record, Some(&self.primary.key))).chain(others)
+    }
+
+    /// Whether the other ring has the same keys in the same states. A provider may give the same ring twice.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let keys = |ring: &Self| ring.held().map(|(_, key)| key.map(Key::fingerprint)).collect::<Vec<_>>();
+        std::ptr::eq(self, other)
+            || (self.purpose() == other.purpose()
+                && self.records().eq(other.records())
+                && keys(self) == keys(other))
     }
 
     /// What the keys are for.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use portcullis::crypto::{KeyPurpose, StaticKeys};
+use portcullis::crypto::{KeyFile, KeyProvider as _, KeyPurpose};
 use portcullis::id::TokenId;
 use portcullis::time::{Clock as _, SystemClock};
 use portcullis::token::{Claims, TokenCodec};
@@ -64,7 +64,7 @@ enum Token {
 async fn nobody_gets_further_than_they_should() {
     let server = Server::start_with(&[("PUBLIC_ORIGIN", ORIGIN)]);
     let api = server.api();
-    let codec = codec(&server);
+    let codec = codec(&server).await;
     let subjects = accounts(&api).await;
     let rows = rows_in("production");
     assert!(rows.len() >= 21);
@@ -166,10 +166,9 @@ async fn accounts(api: &Api) -> HashMap<&'static str, Subject> {
 }
 
 /// Makes tokens as the server does, with the key from its file.
-fn codec(server: &Server) -> TokenCodec {
-    let text = std::fs::read_to_string(server.folder().join("portcullis-server.keys.json")).unwrap();
-    let keys = StaticKeys::from_private_json(&text.into()).unwrap();
-    TokenCodec::new(keys.ring(KeyPurpose::TokenSigning).unwrap().clone(), ORIGIN, ORIGIN).unwrap()
+async fn codec(server: &Server) -> TokenCodec {
+    let keys = KeyFile::open(server.folder().join("portcullis-server.keys.json")).unwrap();
+    TokenCodec::new(keys.keyring(KeyPurpose::TokenSigning).await.unwrap(), ORIGIN, ORIGIN).unwrap()
 }
 
 fn mint(codec: &TokenCodec, subject: &Subject, roles: &[&str], scope: Option<&str>, tenant: &str) -> String {

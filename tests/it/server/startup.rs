@@ -27,6 +27,17 @@ fn what_is_wrong_is_named_with_its_cure() {
         (&[("JWT_SECRET_KEY", SECRET), ("JWT_ALGORITHM", "EdDSA")], "JWT_SECRET_KEY", "unset it"),
         (&[("JWT_SECRET_KEY", SECRET), ("JWT_ALGORITHM", "ES256")], "JWT_SECRET_KEY", "unset it"),
         (&[("JWT_ALGORITHM", "HS256")], "JWT_SECRET_KEY", "set it"),
+        (&[("ENCRYPTION_KEY", "Zk3vQ8x1LmN0")], "ENCRYPTION_KEY", "32 random bytes"),
+        (
+            &[("ENCRYPTION_KEY", "Zk3vQ8x1LmN0 Zk3vQ8x1LmN0 Zk3vQ8x1LmN0x")],
+            "ENCRYPTION_KEY",
+            "32 random bytes",
+        ),
+        (
+            &[("ENVIRONMENT", "production"), ("JWT_SECRET_KEY", SECRET)],
+            "ENCRYPTION_KEY",
+            "keys are generated only outside production",
+        ),
         (&[("JWT_ALGORITHM", "none")], "JWT_ALGORITHM", "use EdDSA"),
         (&[("JWT_ALGORITHM", "RS256")], "JWT_ALGORITHM", "use EdDSA"),
         (
@@ -168,7 +179,8 @@ async fn each_algorithm_works_from_end_to_end() {
         let published: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
         if algorithm == "HS256" {
             assert!(published.is_empty(), "a shared secret is not published");
-            assert!(!server.folder().join("portcullis-server.keys.json").exists());
+            let file = std::fs::read_to_string(server.folder().join("portcullis-server.keys.json")).unwrap();
+            assert!(!file.contains("token_signing") && file.contains("sealing"), "only what is not given");
         } else {
             assert_eq!(published, [&header["kid"]]);
             for private in ["d", "p", "q", "k"] {

@@ -10,7 +10,7 @@ use portcullis::TenantId;
 use portcullis::account::{Accounts, By, Registration, SignedIn};
 use portcullis::audit::MemorySink;
 use portcullis::authz::{Role, RoleModel};
-use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
+use portcullis::crypto::StaticKeys;
 use portcullis::password::{Argon2Hasher, Passwords};
 use portcullis::store::fault::{Faults, FaultyStore};
 use portcullis::store::{MemoryStore, TokenStore, User, UserStore};
@@ -124,7 +124,7 @@ pub fn roles() -> RoleModel {
 }
 
 fn new_keys() -> Arc<StaticKeys> {
-    Arc::new(StaticKeys::new(Keyring::new(Key::generate(Algorithm::EdDsa).unwrap()).unwrap()))
+    Arc::new(StaticKeys::generate().unwrap())
 }
 
 pub fn secret(text: &str) -> SecretString {

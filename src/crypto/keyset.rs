@@ -1,4 +1,4 @@
-//! The form of a key file: `{"rings": [{"purpose", "keys": [{"kid", "state", "created"?, "since"?, "expires"?, "alg"?,
+//! The form of a keyset, as in a key file: `{"rings": [{"purpose", "keys": [{"kid", "state", "created"?, "since"?, "expires"?, "alg"?,
 //! "private" | "public"}]}]}`.
 //!
 //! `private` is base64url of the secret itself, or of PKCS#8; `public` is a JWK; a destroyed key has neither. Times are
@@ -253,7 +253,7 @@ mod tests {
                 ),
             ),
         ] {
-            let error = StaticKeys::from_private_json(&bad.into()).unwrap_err();
+            let error = StaticKeys::danger_from_private_json(&bad.into()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{name}");
         }
     }
