@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis::axum::StrictJson;
+use portcullis::crypto::blind_index::Normalization;
 use portcullis::store::{Page, User, UserStatus};
-use portcullis::{Principal, Subject};
+use portcullis::{Principal, Subject, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,16 +18,23 @@ pub struct UserRow {
     id: String,
     username: Option<String>,
     email: Option<String>,
+    full_name: Option<String>,
     roles: Vec<String>,
     is_active: bool,
 }
 
-impl From<User> for UserRow {
-    fn from(user: User) -> Self {
+impl UserRow {
+    /// With the name opened. One that doesn't open, which is in the audit trail then, keeps nobody from seeing the rest.
+    async fn of(app: &App, user: User) -> Self {
+        let profile = app.accounts.profile(&user).await.unwrap_or_else(|error| {
+            tracing::error!(error = ?error, user = %user.id, "a profile cannot be opened");
+            serde_json::Map::new()
+        });
         Self {
             id: user.id.to_string(),
             username: user.username.map(|name| name.text),
             email: user.email.map(|name| name.text),
+            full_name: profile.get("full_name").and_then(Value::as_str).map(str::to_owned),
             roles: user.roles,
             is_active: user.status == UserStatus::Active,
         }
@@ -38,6 +46,8 @@ impl From<User> for UserRow {
 pub struct UsersPage {
     after: Option<Subject>,
     limit: Option<u32>,
+    /// Only users of this name, in whatever case: found by its blind index, as it is stored sealed.
+    full_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +76,44 @@ pub async fn users(
     principal: Principal,
     Params(page): Params<UsersPage>,
 ) -> Result<Json<Vec<UserRow>>, Failure> {
-    let page = Page { after: page.after, limit: page.limit.unwrap_or(LIMIT).clamp(1, LIMIT) };
-    let users = app.accounts.users(principal.tenant(), page).await?;
-    Ok(Json(users.into_iter().map(UserRow::from).collect()))
+    let limit = page.limit.unwrap_or(LIMIT).clamp(1, LIMIT);
+    let users = match &page.full_name {
+        Some(name) => named(&app, principal.tenant(), name, limit).await?,
+        None => app.accounts.users(principal.tenant(), Page { after: page.after, limit }).await?,
+    };
+    let mut rows = Vec::with_capacity(users.len());
+    for user in users {
+        let row = UserRow::of(&app, user).await;
+        // The index may find a few too many.
+        let alike = |wanted: &String| {
+            row.full_name.as_ref().is_some_and(|name| Normalization::CaseFolded.alike(name, wanted))
+        };
+        if page.full_name.as_ref().is_none_or(alike) {
+            rows.push(row);
+        }
+    }
+    Ok(Json(rows))
+}
+
+/// The users whose name has this index, under any key there is.
+async fn named(app: &App, tenant: &TenantId, name: &str, limit: u32) -> Result<Vec<User>, Failure> {
+    let candidates = serde_json::to_string(&app.accounts.profile_candidates(tenant, "full_name", name))
+        .map_err(|error| Failure::Failed(error.into()))?;
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM portcullis_users WHERE tenant = ?
+         AND json_extract(body, '$.profile.full_name_index') IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+    )
+    .bind(tenant.as_str())
+    .bind(candidates)
+    .bind(limit)
+    .fetch_all(&app.pool)
+    .await?;
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids {
+        let id = Subject::parse(&id).map_err(|error| Failure::Failed(error.into()))?;
+        users.push(app.accounts.user(tenant, &id).await?);
+    }
+    Ok(users)
 }
 
 pub async fn set_roles(
@@ -78,7 +123,7 @@ pub async fn set_roles(
     StrictJson(new): StrictJson<NewRoles>,
 ) -> Result<Json<UserRow>, Failure> {
     let user = app.accounts.set_roles(&principal, principal.tenant(), &id, new.roles).await?;
-    Ok(Json(user.into()))
+    Ok(Json(UserRow::of(&app, user).await))
 }
 
 pub async fn set_status(
@@ -89,7 +134,7 @@ pub async fn set_status(
 ) -> Result<Json<UserRow>, Failure> {
     let status = if new.is_active { UserStatus::Active } else { UserStatus::Disabled };
     let user = app.accounts.set_status(&principal, principal.tenant(), &id, status).await?;
-    Ok(Json(user.into()))
+    Ok(Json(UserRow::of(&app, user).await))
 }
 
 pub async fn delete(

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use portcullis::account::{AccountError, Accounts};
+use portcullis::audit::Auditor;
 use portcullis::authz::policy::rows::RowRule;
 use portcullis::backend::sqlite::SqliteStore;
+use portcullis::crypto::{KeyFile, RotationPolicy};
 use portcullis::rejection::{Rejection, RejectionCode};
 use portcullis::time::Clock;
+use portcullis::vault::{Vault, VaultError};
 use portcullis::{Error, Principal, Subject};
 use sqlx::sqlite::SqlitePool;
+
+use crate::sealed;
 
 #[derive(Clone)]
 pub struct App {
@@ -18,6 +23,11 @@ pub struct App {
     pub notes: RowRule,
     pub store: SqliteStore,
     pub pool: SqlitePool,
+    pub vault: Vault,
+    /// Keys that can be rotated here.
+    pub keys: Option<KeyFile>,
+    pub rotation: RotationPolicy,
+    pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -29,6 +39,7 @@ impl App {
                 created_by TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT",
             "CREATE TABLE IF NOT EXISTS notes (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, owner TEXT NOT NULL,
                 title TEXT NOT NULL, body TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT",
+            sealed::PROGRESS,
         ] {
             sqlx::query(table).execute(&self.pool).await?;
         }
@@ -82,6 +93,12 @@ impl From<AccountError> for Failure {
             tracing::error!(error = ?cause, "an account operation failed");
         }
         Self::Refused(rejection)
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        AccountError::from(error).into()
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use portcullis::ConfigError;
 use portcullis::authz::RoleFile;
-use portcullis::crypto::Algorithm;
+use portcullis::crypto::sealed::SealAlgorithm;
+use portcullis::crypto::{Algorithm, RotationPolicy};
 use portcullis::password::PasswordPolicy;
 use portcullis::token::TokenPolicy;
 use secrecy::SecretString;
@@ -16,8 +17,7 @@ use crate::edge::Edge;
 use crate::serve::Limits;
 
 /// Names that belong to capabilities this server does not have yet. Set, they would promise what does not happen.
-const NOT_YET: [&str; 5] =
-    ["ENCRYPTION_ALGORITHM", "LOGIN_ATTEMPT_WINDOW_MINUTES", "MAX_LOGIN_ATTEMPTS", "REDIS_URL", "SMTP_URL"];
+const NOT_YET: [&str; 4] = ["LOGIN_ATTEMPT_WINDOW_MINUTES", "MAX_LOGIN_ATTEMPTS", "REDIS_URL", "SMTP_URL"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
@@ -85,6 +85,9 @@ pub struct Config {
     pub edge: Edge,
     /// On connections.
     pub limits: Limits,
+    /// By which algorithm fields are sealed.
+    pub sealing: SealAlgorithm,
+    pub rotation: RotationPolicy,
     /// Set, but without effect in this server.
     pub ignored: Vec<&'static str>,
 }
@@ -128,6 +131,8 @@ impl Config {
             roles: vars.text("ROLES_FILE").map(RoleFile::new).transpose().map_err(roles_file)?,
             edge: Edge::from_vars(&vars)?,
             limits: limits(&vars)?,
+            sealing: sealing(&vars)?,
+            rotation: rotation(&vars)?,
             ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
             database,
         })
@@ -141,6 +146,19 @@ fn limits(vars: &Vars) -> Result<Limits, ConfigError> {
         silence: Duration::from_secs(vars.number("HEADER_TIMEOUT_SECONDS", 1..=60)?.unwrap_or(10)),
         farewell: Duration::from_secs(10),
     })
+}
+
+fn sealing(vars: &Vars) -> Result<SealAlgorithm, ConfigError> {
+    let Some(name) = vars.text("ENCRYPTION_ALGORITHM") else { return Ok(SealAlgorithm::default()) };
+    let known = SealAlgorithm::ALL.iter().find(|known| known.as_str().eq_ignore_ascii_case(name));
+    known.copied().ok_or_else(|| invalid("ENCRYPTION_ALGORITHM", "use XChaCha20-Poly1305 or XAES-256-GCM"))
+}
+
+/// A key that replaced another stays for the lifetime of the longest access token.
+fn rotation(vars: &Vars) -> Result<RotationPolicy, ConfigError> {
+    let policy = RotationPolicy::default();
+    let ahead = vars.number("KEY_PUBLISH_AHEAD_SECONDS", 2..=86_400)?;
+    Ok(ahead.map_or(policy, |ahead| policy.with_publish_ahead(Duration::from_secs(ahead))))
 }
 
 /// What tokens name as their issuer and audience.

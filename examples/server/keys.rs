@@ -1,49 +1,75 @@
 //! Keys of the reference server: from the environment, or from a key file that is made once and may change while it runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::ConfigError;
 use portcullis::crypto::{
-    Algorithm, DerivedKeys, Key, KeyFile, KeyProvider, KeyPurpose, Keyring, KeysByPurpose, StaticKeys,
+    Algorithm, DerivedKeys, Key, KeyFile, KeyProvider, KeyPurpose, Keyring, KeysByPurpose, RotationPolicy,
+    StaticKeys,
 };
-use portcullis::time::{Clock as _, SystemClock, Timestamp};
+use portcullis::time::{Clock, SystemClock, Timestamp};
 
 use crate::config::{KeySources, SigningKey};
 
 /// What protects data, beside what signs tokens.
 const DATA: [KeyPurpose; 3] = [KeyPurpose::Sealing, KeyPurpose::BlindIndex, KeyPurpose::Wrapping];
 
-pub async fn load(sources: &KeySources) -> Result<Arc<dyn KeyProvider>, ConfigError> {
-    let now = SystemClock::new().now();
+/// Where the server's keys come from.
+pub struct Keys {
+    pub provider: Arc<dyn KeyProvider>,
+    /// Those of them that can be rotated here. What comes from the environment is rotated there.
+    pub file: Option<KeyFile>,
+}
+
+pub async fn load(sources: &KeySources) -> Result<Keys, ConfigError> {
     let data = match &sources.encryption {
-        Some(root) => Some(DerivedKeys::from_text(root).map_err(|error| error.with_field("ENCRYPTION_KEY"))?),
+        Some(root) => {
+            let keys = DerivedKeys::from_text(root).map_err(|error| error.with_field("ENCRYPTION_KEY"))?;
+            Some(Arc::new(keys) as Arc<dyn KeyProvider>)
+        }
         None => None,
     };
     let signing = match &sources.signing {
         SigningKey::Secret(secret) => {
             let key = Key::hmac_secret_text(secret).map_err(|error| error.with_field("JWT_SECRET_KEY"))?;
             // It comes with the environment, and is rotated by a restart with another.
-            Some(StaticKeys::danger_new(Keyring::new(key)?))
+            Some(Arc::new(StaticKeys::danger_new(Keyring::new(key)?)) as Arc<dyn KeyProvider>)
         }
         SigningKey::File(_) => None,
     };
-    Ok(match (signing, data) {
-        (Some(signing), Some(data)) => {
-            Arc::new(KeysByPurpose::new(Arc::new(data)).with(KeyPurpose::TokenSigning, Arc::new(signing)))
+    let (signing, data, file) = match (signing, data) {
+        (Some(signing), Some(data)) => (signing, data, None),
+        (signing, data) => {
+            let purposes = signing.is_none().then_some(KeyPurpose::TokenSigning).into_iter();
+            let purposes: Vec<_> = purposes.chain(DATA.into_iter().filter(|_| data.is_none())).collect();
+            let file = file(sources, &purposes, SystemClock::new().now()).await?;
+            let keys: Arc<dyn KeyProvider> = Arc::new(file.clone());
+            (signing.unwrap_or(keys.clone()), data.unwrap_or(keys), Some(file))
         }
-        (Some(signing), None) => {
-            let file = file(sources, &DATA, now).await?;
-            Arc::new(KeysByPurpose::new(Arc::new(file)).with(KeyPurpose::TokenSigning, Arc::new(signing)))
+    };
+    let provider = Arc::new(KeysByPurpose::new(data).with(KeyPurpose::TokenSigning, signing));
+    Ok(Keys { provider, file })
+}
+
+/// Takes the steps of rotations that are due, as long as the server runs.
+pub async fn advance(file: KeyFile, clock: Arc<dyn Clock>, policy: RotationPolicy) {
+    let mut known = None;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let problem = match file.advance(clock.now(), policy).await {
+            Ok(true) => {
+                tracing::info!("a key took the next step of its rotation");
+                None
+            }
+            Ok(false) => None,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = problem.as_ref().filter(|_| problem != known) {
+            tracing::error!(%error, "keys that are due cannot be changed");
         }
-        (None, Some(data)) => {
-            let file = file(sources, &[KeyPurpose::TokenSigning], now).await?;
-            Arc::new(KeysByPurpose::new(Arc::new(data)).with(KeyPurpose::TokenSigning, Arc::new(file)))
-        }
-        (None, None) => {
-            let [sealing, index, wrapping] = DATA;
-            Arc::new(file(sources, &[KeyPurpose::TokenSigning, sealing, index, wrapping], now).await?)
-        }
-    })
+        known = problem;
+    }
 }
 
 /// The key file with a ring for each of these purposes. Those that are missing are made, with the file or in it.

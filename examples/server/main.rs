@@ -21,10 +21,12 @@ mod config;
 mod debug;
 mod edge;
 mod input;
+mod key_admin;
 mod keys;
 mod notes;
 mod roles;
 mod routes;
+mod sealed;
 mod serve;
 mod tasks;
 
@@ -35,11 +37,13 @@ use std::time::Duration;
 
 use portcullis::TenantId;
 use portcullis::account::{AccountError, Accounts, By, Registration};
+use portcullis::audit::{Auditor, OnFailure};
 use portcullis::backend::sqlite::SqliteStore;
 use portcullis::gate::Gate;
 use portcullis::secret::OpaqueToken;
 use portcullis::store::{LoginKeyKind, Page};
 use portcullis::time::Clock;
+use portcullis::vault::Vault;
 use secrecy::ExposeSecret as _;
 
 use crate::app::App;
@@ -96,10 +100,16 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         None => roles::model()?,
     };
 
+    let vault = Vault::builder(keys.provider.clone(), Arc::new(store.clone()))
+        .with_algorithm(config.sealing)
+        .with_clock(shared_clock.clone())
+        .build()
+        .await?;
     let accounts = Accounts::builder()
         .with_store(Arc::new(store.clone()))
         .with_audit(Arc::new(store.clone()))
-        .with_keys(keys)
+        .with_keys(keys.provider)
+        .with_sealed_profile(sealed::profile(&vault)?)
         .with_issuer(config.public_origin.as_str())
         .with_audience(config.public_origin.as_str())
         .with_clock(shared_clock.clone())
@@ -110,16 +120,23 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_guarded_role("admin")
         .build()
         .await?;
-    let gate = config.edge.before(Gate::builder().with_accounts(accounts.clone())).build().await?;
+    let gate = Gate::builder().with_accounts(accounts.clone()).with_vault(vault.clone());
+    let gate = config.edge.before(gate).build().await?;
 
     let app = App {
         accounts: accounts.clone(),
         notes: notes::rule(&accounts.authorizer().roles())?,
         pool: store.pool().clone(),
         store: store.clone(),
-        clock: shared_clock,
+        clock: shared_clock.clone(),
+        vault,
+        keys: keys.file.clone(),
+        auditor: Auditor::new(Arc::new(store.clone()), OnFailure::Block),
+        rotation: config.rotation,
     };
     app.migrate().await?;
+    let resealing = tokio::spawn(sealed::keep_current(app.clone(), gate.tenant().clone()));
+    let rotation = keys.file.map(|file| tokio::spawn(keys::advance(file, shared_clock, config.rotation)));
     let routes =
         routes::build(config.environment, &accounts, gate.tenant(), clock, config.edge.sign_in_limit.clone());
     let service = gate.router().add_routes(routes.with_state(app)).finish()?;
@@ -135,7 +152,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let housekeeping = tokio::spawn(purge(accounts));
     let plain = |stream| std::future::ready(Ok(stream));
     serve::serve(listener, plain, false, service, config.limits, stop()).await;
-    housekeeping.abort();
+    for task in [housekeeping, resealing].into_iter().chain(rotation) {
+        task.abort();
+    }
     gate.shutdown().await;
     store.close().await;
     Ok(())

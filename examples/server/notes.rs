@@ -1,4 +1,4 @@
-//! Notes: their owner's, and nobody else finds out that they exist. Administrators see all.
+//! Notes: their owner's, and nobody else finds out that they exist. Administrators see all. Bodies are sealed at rest.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,14 +7,17 @@ use axum::response::{IntoResponse as _, Response};
 use portcullis::authz::policy::rows::{Dialect, RowRule, SqlCondition, Value, any_of, field, holds_role};
 use portcullis::authz::{AccessRequest, RoleModel};
 use portcullis::axum::StrictJson;
+use portcullis::crypto::sealed::Encrypted;
 use portcullis::rejection::{Reason, Rejection, RejectionCode};
-use portcullis::{ConfigError, Error, Principal, Subject};
+use portcullis::{ConfigError, Error, Principal, Subject, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::types::Text;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 
 use crate::app::{App, Failure};
 use crate::input::Id;
+use crate::sealed::note_body;
 use crate::tasks;
 
 #[derive(Serialize)]
@@ -57,8 +60,11 @@ fn bind(query: Query, mine: SqlCondition) -> Query {
     })
 }
 
-fn note(row: &SqliteRow) -> Result<Note, sqlx::Error> {
-    Ok(Note { id: row.try_get(0)?, owner: row.try_get(1)?, title: row.try_get(2)?, body: row.try_get(3)? })
+/// The body is stored sealed.
+async fn note(app: &App, tenant: &TenantId, row: &SqliteRow) -> Result<Note, Failure> {
+    let (id, Text(body)): (String, Text<Encrypted<String>>) = (row.try_get(0)?, row.try_get(3)?);
+    let body = app.vault.open(&body, &note_body(tenant, &id)).await?;
+    Ok(Note { owner: row.try_get(1)?, title: row.try_get(2)?, body, id })
 }
 
 fn checked(new: NewNote) -> Result<(String, String), Rejection> {
@@ -74,7 +80,11 @@ pub async fn list(State(app): State<App>, principal: Principal) -> Result<Json<V
     let mine = mine(&app, &principal, 0)?;
     let sql = format!("SELECT id, owner, title, body FROM notes WHERE {} ORDER BY created_at, id", mine.text);
     let rows = bind(sqlx::query(AssertSqlSafe(sql)), mine).fetch_all(&app.pool).await?;
-    Ok(Json(rows.iter().map(note).collect::<Result<_, _>>()?))
+    let mut notes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        notes.push(note(&app, principal.tenant(), row).await?);
+    }
+    Ok(Json(notes))
 }
 
 pub async fn create(
@@ -84,12 +94,13 @@ pub async fn create(
 ) -> Result<Response, Failure> {
     let (title, body) = checked(new)?;
     let (id, owner) = (Subject::mint()?, app.owner(&principal)?);
+    let sealed = app.vault.seal(&body, &note_body(principal.tenant(), id.as_str()))?;
     sqlx::query("INSERT INTO notes (id, tenant, owner, title, body, created_at) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(id.as_str())
         .bind(principal.tenant().as_str())
         .bind(owner.as_str())
         .bind(&title)
-        .bind(&body)
+        .bind(Text(sealed))
         .bind(app.now())
         .execute(&app.pool)
         .await?;
@@ -105,7 +116,7 @@ pub async fn get(
     let mine = mine(&app, &principal, 1)?;
     let sql = format!("SELECT id, owner, title, body FROM notes WHERE id = ?1 AND {}", mine.text);
     let row = bind(sqlx::query(AssertSqlSafe(sql)).bind(id), mine).fetch_optional(&app.pool).await?;
-    Ok(Json(note(&row.ok_or(RejectionCode::NotFound)?)?))
+    Ok(Json(note(&app, principal.tenant(), &row.ok_or(RejectionCode::NotFound)?).await?))
 }
 
 pub async fn replace(
@@ -115,14 +126,15 @@ pub async fn replace(
     StrictJson(new): StrictJson<NewNote>,
 ) -> Result<Json<Note>, Failure> {
     let (title, body) = checked(new)?;
+    let sealed = app.vault.seal(&body, &note_body(principal.tenant(), &id))?;
     let mine = mine(&app, &principal, 3)?;
     let sql = format!(
         "UPDATE notes SET title = ?2, body = ?3 WHERE id = ?1 AND {} RETURNING id, owner, title, body",
         mine.text
     );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(title).bind(body);
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(title).bind(Text(sealed));
     let row = bind(query, mine).fetch_optional(&app.pool).await?;
-    Ok(Json(note(&row.ok_or(RejectionCode::NotFound)?)?))
+    Ok(Json(note(&app, principal.tenant(), &row.ok_or(RejectionCode::NotFound)?).await?))
 }
 
 pub async fn delete(

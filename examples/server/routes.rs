@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::config::Environment;
 use crate::debug::{self, ServerClock};
-use crate::{admin, notes, roles, tasks};
+use crate::{admin, key_admin, notes, roles, tasks};
 
 pub fn build(
     environment: Environment,
@@ -41,6 +41,8 @@ pub fn build(
         .route(Method::PUT, "/api/admin/users/{id}/status", admin::set_status, Rule::role("admin"))
         .route(Method::DELETE, "/api/admin/users/{id}", admin::delete, Rule::permission("users:delete"))
         .route(Method::GET, "/api/admin/audit", admin::audit, Rule::role("admin"))
+        .route(Method::GET, "/api/admin/keys", key_admin::list, Rule::role("admin"))
+        .route(Method::POST, "/api/admin/keys/rotate", key_admin::rotate, Rule::permission("system:manage"))
         .route(Method::GET, "/health", async || Json(json!({ "status": "ok" })), Rule::public())
         .add_routes_at("/api/auth", account_routes_with_sign_in_limit(accounts, tenant, sign_in_limit))
         .add_routes(jwks_routes(accounts.tokens()));

@@ -52,6 +52,8 @@ events! {
     CryptDecryptFail = "crypt_decrypt_fail", Warn;
     /// Somebody was refused something they may not do.
     AuthzFail = "authz_fail", Warn;
+    /// An administrator did something that no other event is for.
+    AuthzAdmin = "authz_admin", Warn;
     /// Somebody's rights were changed.
     AuthzChange = "authz_change", Warn;
     /// A user was registered.

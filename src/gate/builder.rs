@@ -13,12 +13,14 @@ use crate::authz::{AccessMapBuilder, Authorizer, RoleModel};
 use crate::error::ConfigError;
 use crate::id::TenantId;
 use crate::token::{AccessTokens, VerifyAccessToken};
+use crate::vault::Vault;
 use crate::wire::Judge;
 
 /// Collects what a [`Gate`] is made of.
 #[derive(Default)]
 pub struct GateBuilder {
     accounts: Option<Accounts>,
+    vault: Option<Vault>,
     bearer: Option<BearerScheme>,
     realm: Option<String>,
     schemes: Vec<Arc<dyn AuthScheme>>,
@@ -42,6 +44,13 @@ impl GateBuilder {
     #[must_use]
     pub fn with_accounts(mut self, accounts: Accounts) -> Self {
         self.accounts = Some(accounts);
+        self
+    }
+
+    /// Keeps a vault at hand, [`Gate::vault`], and its keys as their provider says.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Vault) -> Self {
+        self.vault = Some(vault);
         self
     }
 
@@ -148,6 +157,7 @@ impl GateBuilder {
             map,
             unmapped,
             accounts: self.accounts,
+            vault: self.vault,
             routed: Mutex::default(),
             follower: Mutex::default(),
             key_follower: Mutex::default(),

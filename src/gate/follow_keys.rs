@@ -7,16 +7,20 @@ use std::time::Duration;
 use super::Gate;
 use super::follow::{Follower, end};
 use crate::account::Accounts;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::vault::Vault;
 
 /// How often the provider is asked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Gate {
-    /// Keeps the keys of the accounts as their provider says.
+    /// Keeps the keys of accounts and vault as their providers say.
     pub(super) fn follow_keys(&self) {
-        let Some(accounts) = &self.0.accounts else { return };
-        let follower = Follower::spawn(follow(accounts.clone()));
+        let (accounts, vault) = (self.0.accounts.clone(), self.0.vault.clone());
+        if accounts.is_none() && vault.is_none() {
+            return;
+        }
+        let follower = Follower::spawn(follow(accounts, vault));
         *self.0.key_follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
     }
 
@@ -27,26 +31,40 @@ impl Gate {
     }
 }
 
-async fn follow(accounts: Accounts) {
-    let mut known = None;
+async fn follow(accounts: Option<Accounts>, vault: Option<Vault>) {
+    let (mut tokens, mut fields) = (Told::default(), Told::default());
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        let problem = match accounts.refresh_keys().await {
+        if let Some(accounts) = &accounts {
+            tokens.tell("access tokens", accounts.refresh_keys().await);
+        }
+        if let Some(vault) = &vault {
+            fields.tell("fields at rest", vault.refresh_keys().await);
+        }
+    }
+}
+
+/// What the log was told last, so that it is told once.
+#[derive(Default)]
+struct Told(Option<String>);
+
+impl Told {
+    fn tell(&mut self, what: &'static str, news: Result<bool>) {
+        let problem = match news {
             Ok(changed) => {
                 if changed {
-                    let primary = accounts.tokens().codec().keyring().primary().id().clone();
-                    tracing::info!(%primary, "the keys for access tokens were replaced");
-                } else if known.is_some() {
-                    tracing::info!("the keys for access tokens can be had again");
+                    tracing::info!(what, "keys were replaced");
+                } else if self.0.is_some() {
+                    tracing::info!(what, "keys can be had again");
                 }
                 None
             }
             Err(error) => Some(chain(&error)),
         };
-        if let Some(error) = problem.as_ref().filter(|_| problem != known) {
-            tracing::error!(%error, "the keys for access tokens cannot be had, those before stay in force");
+        if let Some(error) = problem.as_ref().filter(|_| problem != self.0) {
+            tracing::error!(what, %error, "keys cannot be had, those before stay in force");
         }
-        known = problem;
+        self.0 = problem;
     }
 }
 

@@ -104,6 +104,7 @@ use crate::authn::Schemes;
 use crate::authz::{AccessMap, AuthorizeLayer, Authorizer, RoleModel, Rule};
 use crate::error::ConfigError;
 use crate::id::TenantId;
+use crate::vault::Vault;
 use crate::wire::Judge;
 
 pub use builder::GateBuilder;
@@ -121,6 +122,7 @@ struct Inner {
     judge: Judge,
     map: AccessMap,
     accounts: Option<Accounts>,
+    vault: Option<Vault>,
     /// Rules of routers and single layers, which carry them on their own.
     routed: Mutex<Vec<Rule>>,
     /// Routes without a rule that were reported, so that each is reported once. Read without a lock: whoever floods such
@@ -227,6 +229,12 @@ impl Gate {
     #[must_use]
     pub fn accounts(&self) -> Option<&Accounts> {
         self.0.accounts.as_ref()
+    }
+
+    /// The vault for fields at rest, if it was built with one.
+    #[must_use]
+    pub fn vault(&self) -> Option<&Vault> {
+        self.0.vault.as_ref()
     }
 
     /// Ends what runs in the background and waits for its end. Access tokens are refused with 503 soon after.

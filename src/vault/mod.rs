@@ -61,7 +61,7 @@ use serde::de::DeserializeOwned;
 use crate::audit::{AuditEvent, AuditSink, Auditor, EventName};
 use crate::crypto::seal::OpenError;
 use crate::crypto::sealed::{Encrypted, FieldContext, Sealed};
-use crate::crypto::{KeyLookup, KeyProvider, KeyRecord};
+use crate::crypto::{KeyLookup, KeyProvider, KeyPurpose, KeyRecord, Keyring};
 use crate::error::{Error, Result};
 use crate::time::Clock;
 
@@ -185,10 +185,17 @@ impl Vault {
         self.0.keys.refresh(&*self.0.provider).await
     }
 
-    /// Where each key for sealing stands, the primary one first: for an inventory, or to see whether an old key may go.
+    /// Where each key for sealing, or for blind indexes, stands, the primary one first: for an inventory, or to see whether
+    /// an old key may go. Nothing for other purposes.
     #[must_use]
-    pub fn key_records(&self) -> Vec<KeyRecord> {
-        self.0.keys.load().sealing().records().cloned().collect()
+    pub fn key_records(&self, purpose: KeyPurpose) -> Vec<KeyRecord> {
+        let keys = self.0.keys.load();
+        let ring = match purpose {
+            KeyPurpose::Sealing => Some(keys.sealing()),
+            KeyPurpose::BlindIndex => keys.index().map(Arc::as_ref),
+            _ => None,
+        };
+        ring.into_iter().flat_map(Keyring::records).cloned().collect()
     }
 }
 

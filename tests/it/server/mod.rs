@@ -10,6 +10,7 @@ mod edge;
 mod enumeration;
 mod escalation;
 mod flows;
+mod keys;
 mod load;
 mod ownership;
 mod process;

@@ -155,7 +155,8 @@ async fn what_doesnt_open_has_a_reason_in_the_audit_trail_alone() {
     open(&Encrypted::new(Sealed::from_bytes(damaged).unwrap()), "does_not_match").await;
     told.dedup();
     assert_eq!(told.len(), 1, "a client learns nothing: {told:?}");
-    let states: Vec<_> = vault.key_records().iter().map(|record| record.state().as_str()).collect();
+    let states: Vec<_> =
+        vault.key_records(KeyPurpose::Sealing).iter().map(|record| record.state().as_str()).collect();
     assert_eq!(states, ["active", "destroyed"]);
 }
 
@@ -229,9 +230,9 @@ async fn the_algorithm_changes_without_losing_anything() {
 #[tokio::test]
 async fn without_keys_there_is_no_vault() {
     let ring = Keyring::new(key(KeyPurpose::BlindIndex)).unwrap();
-    let keys = Arc::new(StaticKeys::new(ring));
+    let keys = Arc::new(StaticKeys::danger_new(ring));
     assert!(Vault::builder(keys, Arc::new(MemorySink::default())).build().await.is_err());
-    let keys = Arc::new(StaticKeys::new(Keyring::new(key(KeyPurpose::Sealing)).unwrap()));
+    let keys = Arc::new(StaticKeys::danger_new(Keyring::new(key(KeyPurpose::Sealing)).unwrap()));
     let vault = Vault::builder(keys, Arc::new(MemorySink::default())).build().await.unwrap();
     let refused = vault.blind_index("users", "email", |index| index).unwrap_err();
     assert!(refused.to_string().contains("KeyPurpose::BlindIndex"), "{refused}");

@@ -12,7 +12,7 @@ async fn accounts(vault: &Vault, store: &Arc<MemoryStore>) -> Accounts {
     let profile = profile.add_indexed_member("full_name", Normalization::CaseFolded).unwrap();
     Accounts::builder()
         .with_store(store.clone())
-        .with_keys(Arc::new(StaticKeys::new(Keyring::new(key(KeyPurpose::TokenSigning)).unwrap())))
+        .with_keys(Arc::new(StaticKeys::danger_new(Keyring::new(key(KeyPurpose::TokenSigning)).unwrap())))
         .with_audit(Arc::new(MemorySink::default()))
         .with_issuer("https://id.example")
         .with_audience("https://api.example")

@@ -51,7 +51,7 @@ async fn ten_rotations_lose_nothing() {
     }
     assert!(sealed >= 32 * 20, "{sealed}");
     assert!(audit.events().is_empty());
-    assert_eq!(vault.key_records().len(), 11);
+    assert_eq!(vault.key_records(KeyPurpose::Sealing).len(), 11);
 }
 
 /// An instance that hasn't heard of a rotation yet reads what another one made: it asks at once.
