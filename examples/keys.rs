@@ -89,7 +89,11 @@ async fn run(arguments: &[&str]) -> Result<(), Failure> {
         ("add", purposes @ [_, ..]) => {
             let added = rings(purposes, now)?;
             // That two rings have one purpose is found before anything is written.
-            open()?.update(move |rings| Ok(rings.extend(added))).await?;
+            let add = move |rings: &mut Vec<Keyring>| {
+                rings.extend(added);
+                Ok(())
+            };
+            open()?.update(add).await?;
         }
         ("list", []) => list(&open()?),
         ("jwks", []) => {

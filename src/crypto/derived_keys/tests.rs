@@ -53,7 +53,7 @@ fn tokens_are_signed_by_choice_with_a_key_pair() {
     a.signature().unwrap().1.sign(b"m", &mut signed).unwrap();
     assert!(b.signature().unwrap().1.verify(b"m", &signed));
     // The seed is not the HS256 secret: one key, one algorithm.
-    let root = extract(&decode(HEX).unwrap().expose_secret()[..]).unwrap();
+    let root = extract(decode(HEX).unwrap().expose_secret()).unwrap();
     let bytes = |kind: &[u8]| *bits(root.expose_bytes(), "token_signing", kind).unwrap().expose_bytes();
     assert_ne!(bytes(b"EdDSA"), bytes(b"HS256"));
     for other in [Algorithm::Es256, Algorithm::Ps256, Algorithm::Rs256] {
