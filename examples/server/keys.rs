@@ -108,7 +108,7 @@ async fn file(sources: &KeySources, purposes: &[KeyPurpose], now: Timestamp) -> 
             Err(ConfigError::new(
                 "JWT_ALGORITHM",
                 format!("is not the algorithm of the key in {}", sources.file.display()),
-                "set it to that key's, or move the file away to have another made",
+                "set it to that key's",
             ))
         }
         _ => Ok(file),

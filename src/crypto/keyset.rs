@@ -106,9 +106,8 @@ fn key_form(record: &KeyRecord, key: Option<&Key>) -> KeyForm {
 }
 
 pub(super) fn read(text: &SecretString) -> Result<Vec<Keyring>, ConfigError> {
-    let form: FileForm = serde_json::from_str(text.expose_secret()).map_err(|_| {
-        bad("is not what `expose_private_json` wrote", "restore the file, or delete it to make new keys")
-    })?;
+    let form: FileForm = serde_json::from_str(text.expose_secret())
+        .map_err(|_| bad("holds no keyset", "restore the file: without its keys what is sealed is lost"))?;
     let mut rings: Vec<Keyring> = Vec::with_capacity(form.rings.len());
     for ring in form.rings {
         let purpose = KeyPurpose::parse(&ring.purpose)

@@ -151,28 +151,28 @@ fn signing() -> Keyring {
     Keyring::begin(Key::generate(Algorithm::EdDsa).unwrap(), SystemClock::new().now()).unwrap()
 }
 
-/// Two instances over one store, each with the file open on its own, as two processes have it. Whoever of them hears first,
-/// no token is refused; once a key is destroyed, what it signed is.
-#[tokio::test(start_paused = true)]
-async fn a_rotation_is_noticed_everywhere_and_loses_no_token() {
+/// Two instances over one store, each with the file open on its own, as two processes have it. They notice when they are told
+/// to here. Whoever of them is first, no token is refused; once a key is destroyed, what it signed is.
+#[tokio::test]
+async fn a_rotation_loses_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     let operator = KeyFile::create(&path, [signing()]).unwrap();
     let store = Arc::new(MemoryStore::new());
-    let (a, _gate_a) = instance(&store, Arc::new(KeyFile::open(&path).unwrap())).await;
-    let (b, _gate_b) = instance(&store, Arc::new(KeyFile::open(&path).unwrap())).await;
+    let (a, _) = instance(&store, Arc::new(KeyFile::open(&path).unwrap())).await;
+    let (b, _) = instance(&store, Arc::new(KeyFile::open(&path).unwrap())).await;
     let ada = Registration::new("ada", "ada@example.com", secret(PASSWORD));
     a.register(&TenantId::default(), ada).await.unwrap();
     let now = SystemClock::new().now();
 
     let (before, first) = (primary(&a), sign_in(&a).await);
     let next = operator.introduce(SIGNING, now).await.unwrap();
-    tokio::time::sleep(A_MOMENT).await;
+    assert!(a.refresh_keys().await.unwrap() && b.refresh_keys().await.unwrap());
     assert_eq!((primary(&a), primary(&b)), (before.clone(), before.clone()));
     assert!(b.tokens().codec().keyring().find(next.as_str()).is_some());
 
     operator.promote(SIGNING, next.clone(), now).await.unwrap();
-    assert!(a.refresh_keys().await.unwrap(), "asked by hand");
+    assert!(a.refresh_keys().await.unwrap());
     assert!(!a.refresh_keys().await.unwrap(), "nothing new");
     assert_eq!((primary(&a), primary(&b)), (next.clone(), before.clone()), "one is faster");
     let second = sign_in(&a).await;
@@ -180,13 +180,13 @@ async fn a_rotation_is_noticed_everywhere_and_loses_no_token() {
     for token in [&first, &second, &third] {
         assert!(accepts(&a, token) && accepts(&b, token));
     }
-    tokio::time::sleep(A_MOMENT).await;
+    assert!(b.refresh_keys().await.unwrap());
     assert_eq!(primary(&b), next);
     assert!(accepts(&b, &first) && accepts(&b, &second) && accepts(&b, &third));
 
     operator.destroy(SIGNING, before, now).await.unwrap();
-    tokio::time::sleep(A_MOMENT).await;
     for accounts in [&a, &b] {
+        assert!(accounts.refresh_keys().await.unwrap());
         assert!(!accepts(accounts, &first) && accepts(accounts, &second) && !accepts(accounts, &third));
     }
 }
@@ -204,8 +204,12 @@ async fn keys_are_followed_as_long_as_the_gate_lives() {
     gate_shut.shutdown().await;
     drop((gate_dropped.clone(), gate_dropped, gate_lives.clone()));
     let next = file.rotate(SIGNING, now).await.unwrap();
+    // The file is read on a thread whose time is not paused.
+    while primary(&lives) != next {
+        tokio::time::sleep(A_MOMENT).await;
+    }
     tokio::time::sleep(A_MOMENT).await;
-    assert_eq!([&shut, &dropped, &lives].map(primary), [before.clone(), before, next]);
+    assert_eq!([&shut, &dropped].map(primary), [before.clone(), before]);
     drop(gate_lives);
 }
 

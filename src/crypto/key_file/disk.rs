@@ -54,7 +54,7 @@ pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
 /// The text, if nobody else can read or write it.
 pub(super) fn read(path: &Path) -> Result<(SecretString, Stamp), ConfigError> {
     let unreadable = |cause: io::Error| {
-        bad(path, format_args!("cannot be read: {cause}"), "make the file readable, or move it away")
+        bad(path, format_args!("cannot be read: {cause}"), "make the file readable to this process alone")
     };
     // Opening something else, a pipe for one, could wait for ever.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {

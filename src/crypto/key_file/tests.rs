@@ -116,8 +116,8 @@ async fn what_is_broken_leaves_the_last_good_rings() {
     let half = || fs::write(file.path(), &good[..good.len() / 2]).unwrap();
     let gone = || fs::remove_file(file.path()).unwrap();
     let cases: [(&str, &dyn Fn(), &str); 5] = [
-        ("half", &half, "is not what"),
-        ("empty", &|| fs::write(file.path(), "").unwrap(), "is not what"),
+        ("half", &half, "holds no keyset"),
+        ("empty", &|| fs::write(file.path(), "").unwrap(), "holds no keyset"),
         ("not text", &|| fs::write(file.path(), [0xff; 9]).unwrap(), "is not text"),
         (
             "huge",
