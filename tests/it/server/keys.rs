@@ -132,7 +132,8 @@ async fn keys_are_published_ahead_and_drain() {
     let refused = api.post("/api/admin/keys/rotate", json!({})).bearer(&ada.access).send().await;
     refused.expect(403);
     let admin = api.admin().await;
-    let unknown = api.post("/api/admin/keys/rotate", json!({ "purpose": "everything" })).bearer(&admin.access);
+    let unknown =
+        api.post("/api/admin/keys/rotate", json!({ "purpose": "everything" })).bearer(&admin.access);
     unknown.send().await.refused(422, "validation_failed");
     let audit = api.get("/api/admin/audit").bearer(&admin.access).send().await.expect(200);
     let audit = String::from_utf8(audit.body.to_vec()).unwrap();
@@ -173,8 +174,10 @@ async fn a_leaked_database_is_worth_nothing() {
     server.kill();
 
     let pool = database(&server).await;
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&pool).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     assert!(tables.len() > 6, "{tables:?}");
     let mut dump = Vec::new();
     for table in &tables {
@@ -231,7 +234,11 @@ async fn kill_9_while_rotating_and_resealing_loses_no_row() {
         let asked = api.post("/api/admin/keys/rotate", json!({ "immediately": true })).bearer(&admin.access);
         // Before, within and after the answer; then while rows move, which begins within a second.
         let asked = tokio::spawn(asked.try_send());
-        let wait = if round % 2 == 0 { Duration::from_millis(round * 4) } else { Duration::from_millis(900 + 40 * round) };
+        let wait = if round % 2 == 0 {
+            Duration::from_millis(round * 4)
+        } else {
+            Duration::from_millis(900 + 40 * round)
+        };
         tokio::time::sleep(wait).await;
         server.restart();
         let _ = asked.await;
@@ -241,7 +248,10 @@ async fn kill_9_while_rotating_and_resealing_loses_no_row() {
         let all = all.as_array().unwrap();
         assert_eq!(all.len(), notes.len(), "round {round}");
         for (id, body) in &notes {
-            assert!(all.iter().any(|note| note["id"] == **id && note["body"] == **body), "round {round}: {body}");
+            assert!(
+                all.iter().any(|note| note["id"] == **id && note["body"] == **body),
+                "round {round}: {body}"
+            );
         }
         assert_eq!(api.me(&ada.access).await.expect(200).json()["username"], "ada");
     }
@@ -252,10 +262,11 @@ async fn kill_9_while_rotating_and_resealing_loses_no_row() {
     let newest = &keys.iter().find(|key| key.0 == "sealing" && key.1 == "active").unwrap().2;
     let pool = database(&server).await;
     until(async || {
-        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM notes").fetch_all(&pool).await.unwrap();
-        bodies.iter().all(|body| {
-            body.parse::<portcullis::crypto::sealed::Sealed>().unwrap().key_id() == newest
-        })
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM notes").fetch_all(&pool).await.unwrap();
+        bodies
+            .iter()
+            .all(|body| body.parse::<portcullis::crypto::sealed::Sealed>().unwrap().key_id() == newest)
     })
     .await;
 }

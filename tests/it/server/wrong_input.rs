@@ -201,7 +201,8 @@ async fn defects_show_nothing() {
     assert!(server.output().contains("canary 7f3a"), "the operator sees the cause");
     for environment in ["development", "production"] {
         let secret = ("JWT_SECRET_KEY", "Zk3vQ8x1LmN0pRtYw7aBcDeFgHiJkLoP");
-        let server = Server::start_with(&[("ENVIRONMENT", environment), secret]);
+        let root = ("ENCRYPTION_KEY", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
+        let server = Server::start_with(&[("ENVIRONMENT", environment), secret, root]);
         for path in ["/api/debug/error", "/api/debug/panic", "/api/debug/clock"] {
             server.api().get(path).send().await.refused(404, "not_found");
         }
