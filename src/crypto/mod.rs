@@ -1,8 +1,9 @@
-//! Keys, signatures and sealing.
+//! Keys and what is made with them: signatures, sealed values, blind indexes, wrapped keys, sealed streams.
 //!
 //! A [`Key`] fixes its algorithm and its purpose when it is made; nothing a token or a caller says later can
 //! change either (RFC 8725 section 3.1). A [`Keyring`] holds one primary key, with which new things are made, and
-//! some accepted ones, with which old things are still read. A [`KeyProvider`] hands out the ring for a purpose:
+//! others, with which old things are still read, or which are refused by name ([`KeyState`]). A [`KeyProvider`] hands out
+//! the ring for a purpose:
 //!
 //! | provider | keys | rotates |
 //! |---|---|---|
@@ -25,7 +26,14 @@
 //! | module | for |
 //! |---|---|
 //! | [`seal`] | small blobs under a key that the caller has |
-//! | [`sealed`] | values in a database: they name their key, and open only in their place |
+//! | [`sealed`] | values in a database: they name their key, and open only in their place; [`vault`](crate::vault) is the service over it |
+//! | [`blind_index`] | finding such values |
+//! | [`envelope`] | a data key for each record or tenant, wrapped under a key that stays where it is |
+//! | [`stream`] | files, of any length in constant memory |
+#![cfg_attr(
+    feature = "fernet",
+    doc = "| [`fernet`] | reading, never writing, what Python's `cryptography` encrypted |"
+)]
 //!
 //! What can't stand - a short or published secret, an RSA key of 1024 bits, one key for two purposes - is a
 //! [`ConfigError`](crate::ConfigError) at start-up. Whoever reads a private key can sign as you until it is out of every

@@ -26,6 +26,48 @@
 //! assert!(reader.open(&row.replace('Q', "R")).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Rows move over as they are read: what is not sealed yet is opened here once, and written back sealed.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use portcullis::audit::MemorySink;
+//! # use portcullis::crypto::StaticKeys;
+//! # use portcullis::TenantId;
+//! use portcullis::crypto::fernet::{FernetReader, PASSPHRASE_ROUNDS};
+//! use portcullis::crypto::sealed::{FieldContext, Sealed};
+//! use portcullis::vault::Vault;
+//! use secrecy::{ExposeSecret, SecretSlice};
+//!
+//! /// The value of a column, and what to write back if it was in the old form.
+//! async fn read(
+//!     vault: &Vault,
+//!     old: &FernetReader,
+//!     column: &str,
+//!     here: &FieldContext<'_>,
+//! ) -> Result<(SecretSlice<u8>, Option<String>), Box<dyn std::error::Error>> {
+//!     if let Ok(sealed) = column.parse::<Sealed>() {
+//!         return Ok((vault.open_bytes(&sealed, here).await?, None));
+//!     }
+//!     let plain = old.open(column)?;
+//!     let sealed = vault.seal_bytes(plain.expose_secret(), here)?;
+//!     Ok((plain, Some(sealed.to_string())))
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let vault = Vault::builder(Arc::new(StaticKeys::generate()?), Arc::new(MemorySink::default())).build().await?;
+//! # let old = FernetReader::from_passphrase(&"correct horse battery staple".into(), b"stable_salt", PASSPHRASE_ROUNDS)?;
+//! # let row = "Z0FBQUFBQnJBb0djN21BNXRpQjlxTFZGdjQxRloxLWpCUS1fVVJPbmp3WnNaakoxRlMz\
+//! #     NE93Skd1XzZ2RUJVTnlVWXRWTEd2QlBydjZhZ3U4TmVHd2s1OHpXMEtEemVRUXc9PQ==";
+//! # let tenant = TenantId::default();
+//! # let here = FieldContext::new(&tenant, "notes", "body", "1");
+//! let (text, sealed) = read(&vault, &old, row, &here).await?;
+//! let (again, nothing) = read(&vault, &old, &sealed.unwrap(), &here).await?;
+//! assert_eq!(text.expose_secret(), again.expose_secret());
+//! assert!(nothing.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 mod key;
 #[cfg(test)]
