@@ -32,7 +32,8 @@ usage: keys FILE COMMAND
   promote PURPOSE KEY              make an introduced key primary; the one before it still reads
   rotate PURPOSE                   both at once, where one process reads the file; prints the new id
   retire PURPOSE KEY               give up an introduced key
-  compromise PURPOSE KEY           end all use of a key that somebody may know
+  compromise PURPOSE KEY [--yes]   end all use of a key that somebody may know: what it signed is refused, and what it
+                                   sealed (--yes) doesn't open any more, so move that to the newest key first
   destroy PURPOSE KEY --yes        forget a key for good: what is still sealed with it is lost
   advance                          promote what has waited long enough, destroy signing keys that have drained
   jwks                             the public keys for tokens, as a JWK set
@@ -107,7 +108,17 @@ async fn run(arguments: &[&str]) -> Result<(), Failure> {
         ("rotate", [purpose]) => println!("{}", open()?.rotate(parse(purpose)?, now).await?),
         ("promote", [purpose, key]) => open()?.promote(parse(purpose)?, id(key)?, now).await?,
         ("retire", [purpose, key]) => open()?.retire(parse(purpose)?, id(key)?, now).await?,
-        ("compromise", [purpose, key]) => open()?.compromise(parse(purpose)?, id(key)?, now).await?,
+        ("compromise", ["token_signing", key]) => {
+            open()?.compromise(KeyPurpose::TokenSigning, id(key)?, now).await?;
+        }
+        ("compromise", [_, _]) => {
+            return Err(Failure::Usage(
+                "what a compromised key sealed doesn't open any more, and there is no way back: move it to the newest key first, \
+                 or say --yes"
+                    .to_owned(),
+            ));
+        }
+        ("compromise", [purpose, key, "--yes"]) => open()?.compromise(parse(purpose)?, id(key)?, now).await?,
         ("destroy", [purpose, key, "--yes"]) => open()?.destroy(parse(purpose)?, id(key)?, now).await?,
         ("destroy", [_, _]) => {
             return Err(Failure::Usage(

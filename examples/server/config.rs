@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct KeySources {
     pub signing: SigningKey,
     /// What keys for data are derived from, instead of the key file.
     pub encryption: Option<SecretString>,
+    /// The root before, so that what it sealed still opens.
+    pub previous_encryption: Option<SecretString>,
     /// Beside the database.
     pub file: PathBuf,
 }
@@ -88,6 +91,8 @@ pub struct Config {
     /// By which algorithm fields are sealed.
     pub sealing: SealAlgorithm,
     pub rotation: RotationPolicy,
+    /// Rows moved to a new key each second.
+    pub reseal_batch: NonZeroU32,
     /// Set, but without effect in this server.
     pub ignored: Vec<&'static str>,
 }
@@ -118,6 +123,7 @@ impl Config {
             public_origin: public_origin(&vars, bind, environment)?,
             keys: KeySources {
                 encryption: encryption(&vars, &signing, &key_file, environment)?,
+                previous_encryption: previous_encryption(&vars)?,
                 signing,
                 file: key_file,
             },
@@ -133,6 +139,7 @@ impl Config {
             limits: limits(&vars)?,
             sealing: sealing(&vars)?,
             rotation: rotation(&vars)?,
+            reseal_batch: reseal_batch(&vars)?,
             ignored: NOT_YET.into_iter().filter(|name| vars.text(name).is_some()).collect(),
             database,
         })
@@ -254,6 +261,22 @@ fn encryption(
         ));
     }
     Ok(root)
+}
+
+fn previous_encryption(vars: &Vars) -> Result<Option<SecretString>, ConfigError> {
+    match (vars.text("ENCRYPTION_KEY_PREVIOUS"), vars.text("ENCRYPTION_KEY")) {
+        (Some(_), None) => Err(ConfigError::new(
+            "ENCRYPTION_KEY_PREVIOUS",
+            "is set, but ENCRYPTION_KEY is not",
+            "set the new root in ENCRYPTION_KEY",
+        )),
+        (previous, _) => Ok(previous.map(|text| text.to_owned().into())),
+    }
+}
+
+fn reseal_batch(vars: &Vars) -> Result<NonZeroU32, ConfigError> {
+    let rows = vars.number("RESEAL_BATCH", 1..=100_000)?.unwrap_or(500);
+    Ok(u32::try_from(rows).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN))
 }
 
 fn token_policy(vars: &Vars) -> Result<TokenPolicy, ConfigError> {

@@ -13,7 +13,7 @@ use portcullis::time::{Clock, SystemClock, Timestamp};
 use crate::config::{KeySources, SigningKey};
 
 /// What protects data, beside what signs tokens.
-const DATA: [KeyPurpose; 3] = [KeyPurpose::Sealing, KeyPurpose::BlindIndex, KeyPurpose::Wrapping];
+const DATA: [KeyPurpose; 2] = [KeyPurpose::Sealing, KeyPurpose::BlindIndex];
 
 /// Where the server's keys come from.
 pub struct Keys {
@@ -25,7 +25,12 @@ pub struct Keys {
 pub async fn load(sources: &KeySources) -> Result<Keys, ConfigError> {
     let data = match &sources.encryption {
         Some(root) => {
-            let keys = DerivedKeys::from_text(root).map_err(|error| error.with_field("ENCRYPTION_KEY"))?;
+            let mut keys =
+                DerivedKeys::from_text(root).map_err(|error| error.with_field("ENCRYPTION_KEY"))?;
+            if let Some(previous) = &sources.previous_encryption {
+                let accepted = keys.with_accepted_text(previous);
+                keys = accepted.map_err(|error| error.with_field("ENCRYPTION_KEY_PREVIOUS"))?;
+            }
             Some(Arc::new(keys) as Arc<dyn KeyProvider>)
         }
         None => None,

@@ -135,7 +135,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         rotation: config.rotation,
     };
     app.migrate().await?;
-    let resealing = tokio::spawn(sealed::keep_current(app.clone(), gate.tenant().clone()));
+    let resealing =
+        tokio::spawn(sealed::keep_current(app.clone(), gate.tenant().clone(), config.reseal_batch));
     let rotation = keys.file.map(|file| tokio::spawn(keys::advance(file, shared_clock, config.rotation)));
     let routes =
         routes::build(config.environment, &accounts, gate.tenant(), clock, config.edge.sign_in_limit.clone());

@@ -9,6 +9,7 @@ use portcullis::authz::{AccessRequest, RoleModel};
 use portcullis::axum::StrictJson;
 use portcullis::crypto::sealed::Encrypted;
 use portcullis::rejection::{Reason, Rejection, RejectionCode};
+use portcullis::vault::VaultError;
 use portcullis::{ConfigError, Error, Principal, Subject, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -25,7 +26,8 @@ pub struct Note {
     id: String,
     owner: String,
     title: String,
-    body: String,
+    /// `None` if it doesn't open, which is in the audit trail then.
+    body: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +65,12 @@ fn bind(query: Query, mine: SqlCondition) -> Query {
 /// The body is stored sealed.
 async fn note(app: &App, tenant: &TenantId, row: &SqliteRow) -> Result<Note, Failure> {
     let (id, Text(body)): (String, Text<Encrypted<String>>) = (row.try_get(0)?, row.try_get(3)?);
-    let body = app.vault.open(&body, &note_body(tenant, &id)).await?;
+    let body = match app.vault.open(&body, &note_body(tenant, &id)).await {
+        Ok(body) => Some(body),
+        // One damaged note hides none of the others.
+        Err(VaultError::DoesNotOpen(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
     Ok(Note { owner: row.try_get(1)?, title: row.try_get(2)?, body, id })
 }
 
@@ -104,7 +111,7 @@ pub async fn create(
         .bind(app.now())
         .execute(&app.pool)
         .await?;
-    let note = Note { id: id.to_string(), owner: owner.to_string(), title, body };
+    let note = Note { id: id.to_string(), owner: owner.to_string(), title, body: Some(body) };
     Ok((StatusCode::CREATED, Json(note)).into_response())
 }
 

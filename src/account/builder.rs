@@ -183,6 +183,7 @@ impl AccountsBuilder {
             default_roles: self.default_roles,
             guarded_role: self.guarded_role,
             profile: self.profile,
+            refreshing: tokio::sync::Mutex::default(),
         })))
     }
 }

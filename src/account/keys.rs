@@ -18,6 +18,8 @@ impl Accounts {
     /// What the provider fails with; [`ErrorKind::Internal`] if its keys are not for tokens, or none of them signs any
     /// more. The keys before stay in force.
     pub async fn refresh_keys(&self) -> Result<bool> {
+        // One at a time, so that an older answer never replaces a newer one.
+        let _refreshing = self.0.refreshing.lock().await;
         let codec = self.0.tokens.codec();
         let ring = self.0.keys.keyring(KeyPurpose::TokenSigning).await?;
         let before = codec.keyring();

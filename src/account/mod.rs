@@ -109,6 +109,7 @@ struct Inner {
     default_roles: Vec<String>,
     guarded_role: Option<String>,
     profile: Option<SealedProfile>,
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Accounts {

@@ -20,7 +20,9 @@ const BATCH: u32 = 100;
 const TABLE: &str = "users";
 
 /// Which members of users' profiles are sealed before they are stored, for
-/// [`AccountsBuilder::with_sealed_profile`](super::AccountsBuilder::with_sealed_profile).
+/// [`AccountsBuilder::with_sealed_profile`](super::AccountsBuilder::with_sealed_profile). It holds for users who come
+/// after; a member that an earlier one has in clear is refused when the profile is opened, because whoever writes to the
+/// database could have put it there. Seal those before.
 ///
 /// A member that is found by its value has a companion in the profile, `<member>_index`, with its blind index: look for
 /// [`Accounts::profile_candidates`] there, and open what was found before believing it.
@@ -98,16 +100,16 @@ impl SealedProfile {
         Ok(profile)
     }
 
-    /// Whether a member is sealed, or its index made, with an older key.
+    /// Whether a member is sealed, or its index made, with an older key, or the index is missing.
     fn is_due(&self, user: &User) -> bool {
         let text = |name: &str| user.profile.get(name).and_then(Value::as_str);
         self.members.iter().any(|member| {
-            let sealed = text(&member.name).and_then(|text| text.parse().ok());
+            let Some(sealed) = text(&member.name).and_then(|text| text.parse().ok()) else { return false };
             let indexed = member.index.as_ref().is_some_and(|(companion, index)| {
                 let stored = text(companion).and_then(|text| text.parse().ok());
-                stored.is_some_and(|stored| index.needs_reindex(&stored))
+                stored.is_none_or(|stored| index.needs_reindex(&stored))
             });
-            sealed.is_some_and(|sealed| self.vault.needs_reseal(&sealed)) || indexed
+            self.vault.needs_reseal(&sealed) || indexed
         })
     }
 
@@ -143,6 +145,11 @@ impl Accounts {
         tenant: &TenantId,
         progress: &mut Progress,
     ) -> Result<(), AccountError> {
+        let Some(sealed) = &self.0.profile else {
+            progress.ended = true;
+            return Ok(());
+        };
+        progress.towards(sealed.vault.newest());
         let after = progress.after.as_ref().map(|row| Subject::parse(&row.id));
         let after = after.transpose().map_err(|source| {
             Error::new(ErrorKind::Corrupt, "the progress names no user").with_source(source)
@@ -150,7 +157,7 @@ impl Accounts {
         let users = self.users(tenant, Page { after, limit: BATCH }).await?;
         progress.ended = users.is_empty();
         for user in users {
-            if let Some(sealed) = self.0.profile.as_ref().filter(|sealed| sealed.is_due(&user)) {
+            if sealed.is_due(&user) {
                 match sealed.open(&user).await {
                     Ok(profile) => {
                         let mut next = User { profile, ..user.clone() };

@@ -7,11 +7,14 @@ use std::time::Duration;
 use super::Gate;
 use super::follow::{Follower, end};
 use crate::account::Accounts;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::vault::Vault;
 
 /// How often the provider is asked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Gate {
     /// Keeps the keys of accounts and vault as their providers say.
@@ -31,16 +34,47 @@ impl Gate {
     }
 }
 
+/// A provider that waits holds up nobody else's keys.
 async fn follow(accounts: Option<Accounts>, vault: Option<Vault>) {
-    let (mut tokens, mut fields) = (Told::default(), Told::default());
+    let tokens = async {
+        let Some(accounts) = accounts else { return };
+        each_second("access tokens", || {
+            let accounts = accounts.clone();
+            async move { accounts.refresh_keys().await }
+        })
+        .await;
+    };
+    let fields = async {
+        let Some(vault) = vault else { return };
+        each_second("fields at rest", || {
+            let vault = vault.clone();
+            async move { vault.refresh_keys().await }
+        })
+        .await;
+    };
+    tokio::join!(tokens, fields);
+}
+
+async fn each_second<F>(what: &'static str, mut ask: impl FnMut() -> F)
+where
+    F: Future<Output = Result<bool>> + Send + 'static,
+{
+    let mut told = Told::default();
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
-        if let Some(accounts) = &accounts {
-            tokens.tell("access tokens", accounts.refresh_keys().await);
-        }
-        if let Some(vault) = &vault {
-            fields.tell("fields at rest", vault.refresh_keys().await);
-        }
+        // In a task of its own: a provider that panics is asked again.
+        let mut asked = tokio::spawn(ask());
+        let news = match tokio::time::timeout(PATIENCE, &mut asked).await {
+            Ok(Ok(news)) => news,
+            Ok(Err(cause)) => {
+                Err(Error::new(ErrorKind::Internal, "the key provider panicked").with_source(cause))
+            }
+            Err(_) => {
+                asked.abort();
+                Err(Error::new(ErrorKind::Unavailable, "the key provider does not answer"))
+            }
+        };
+        told.tell(what, news);
     }
 }
 

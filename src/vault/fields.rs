@@ -4,7 +4,6 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::{Vault, VaultError, plain};
-use crate::crypto::seal::OpenError;
 use crate::crypto::sealed::{FieldContext, Sealed};
 use crate::error::Result;
 
@@ -12,8 +11,9 @@ impl Vault {
     /// Seals the members at these JSON pointers (RFC 6901), each into a text in its place. What the document doesn't have
     /// is passed over; all are sealed or none.
     ///
-    /// Each is bound to its pointer too, as if that were part of the column's name: `profile/phone` doesn't open as
-    /// `profile/name`. Of pointers one of which contains another, name the outer one alone.
+    /// Each is bound to its pointer too ([`FieldContext::with_member`]): what was sealed as `/phone` doesn't open as `/name`. Of
+    /// pointers one of which contains another, name the outer one alone. What is sealed already is sealed again, and has to
+    /// be opened twice.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -43,9 +43,8 @@ impl Vault {
         let mut sealed = Vec::with_capacity(pointers.len());
         for pointer in pointers {
             if let Some(value) = document.pointer(pointer) {
-                let column = format!("{}{pointer}", at.column());
-                let at = FieldContext::new(at.tenant(), at.table(), &column, at.row());
-                sealed.push((pointer, self.seal_bytes(&plain::write(value)?, &at)?.to_string()));
+                let sealed_member = self.seal_bytes(&plain::write(value)?, &at.with_member(pointer))?;
+                sealed.push((pointer, sealed_member.to_string()));
             }
         }
         for (pointer, text) in sealed {
@@ -70,10 +69,10 @@ impl Vault {
         let mut opened = Vec::with_capacity(pointers.len());
         for pointer in pointers {
             if let Some(value) = document.pointer(pointer) {
-                let text = value.as_str().ok_or(OpenError)?;
-                let sealed: Sealed = text.parse().map_err(|_| OpenError)?;
-                let column = format!("{}{pointer}", at.column());
-                let at = FieldContext::new(at.tenant(), at.table(), &column, at.row());
+                let at = at.with_member(pointer);
+                let Some(sealed) = value.as_str().and_then(|text| text.parse::<Sealed>().ok()) else {
+                    return self.refused(&at, "", "not_sealed").await;
+                };
                 let plain = self.open_bytes(&sealed, &at).await?;
                 opened.push((pointer, plain::read(plain.expose_secret())?));
             }

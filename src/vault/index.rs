@@ -91,8 +91,14 @@ impl FieldIndex {
         let ready = self.ready.load_full();
         let keys = self.vault.0.keys.load();
         let Some(ring) = keys.index().filter(|ring| !Arc::ptr_eq(ring, &ready.ring)) else { return ready };
-        // Keys of another purpose never come here, and nothing else is refused.
-        let Ok(index) = ready.index.under(ring) else { return ready };
+        let index = match ready.index.under(ring) {
+            Ok(index) => index,
+            // Two keys with the same short name: one rotation in four thousand million.
+            Err(error) => {
+                tracing::error!(%error, "a blind index cannot go by the new keys, and goes by those before");
+                return ready;
+            }
+        };
         let ready = Arc::new(Ready { ring: ring.clone(), index });
         self.ready.store(ready.clone());
         ready

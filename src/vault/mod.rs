@@ -142,28 +142,37 @@ impl Vault {
         sealed: &Sealed,
         at: &FieldContext<'_>,
     ) -> Result<SecretSlice<u8>, VaultError> {
-        let keys = self.0.keys.load();
-        if let Ok(plain) = keys.sealer().open(at, sealed) {
-            return Ok(plain);
-        }
-        let lookup = |keys: &keys::Prepared| match keys.sealing().lookup(sealed.key_id()) {
-            KeyLookup::Usable(_) => "does_not_match",
-            KeyLookup::Refused(state) => state.as_str(),
-            KeyLookup::Unknown => "unknown_key",
-        };
-        let mut reason = lookup(&keys);
-        drop(keys);
-        // Another instance may have been told of a new key before this one.
-        if reason == "unknown_key" && self.0.keys.catch_up(&*self.0.provider, &*self.0.clock).await {
-            let keys = self.0.keys.load();
+        let mut keys = self.0.keys.load_full();
+        let reason = loop {
             if let Ok(plain) = keys.sealer().open(at, sealed) {
                 return Ok(plain);
             }
-            reason = lookup(&keys);
-        }
+            match keys.sealing().lookup(sealed.key_id()) {
+                KeyLookup::Usable(_) => break "does_not_match",
+                KeyLookup::Refused(state) => break state.as_str(),
+                KeyLookup::Unknown => {}
+            }
+            // Another instance may have been told of a new key before this one.
+            let (provider, clock) = (&*self.0.provider, &*self.0.clock);
+            match self.0.keys.newer_than(&keys, sealed.key_id(), provider, clock).await {
+                Some(newer) => keys = newer,
+                None => break "unknown_key",
+            }
+        };
+        self.refused(at, sealed.key_id(), reason).await
+    }
+
+    /// Records that a value was not opened.
+    async fn refused<T>(
+        &self,
+        at: &FieldContext<'_>,
+        key: &str,
+        reason: &'static str,
+    ) -> Result<T, VaultError> {
         let event = AuditEvent::new(EventName::CryptDecryptFail, self.0.clock.now(), at.tenant().clone());
         let event = event.with_detail("table", at.table()).with_detail("column", at.column());
-        let event = event.with_detail("row", at.row()).with_detail("key", sealed.key_id());
+        let event = event.with_detail("member", at.member()).with_detail("row", at.row());
+        let event = event.with_detail("key", key);
         self.0.auditor.record(event.with_detail("reason", reason)).await?;
         Err(OpenError.into())
     }
@@ -172,6 +181,13 @@ impl Vault {
     #[must_use]
     pub fn needs_reseal(&self, sealed: &Sealed) -> bool {
         self.0.keys.load().sealer().needs_reseal(sealed)
+    }
+
+    /// By which keys and algorithm new values are sealed and indexed now. It changes with every rotation; how far a
+    /// [`Reseal`] is depends on it.
+    #[must_use]
+    pub fn newest(&self) -> String {
+        self.0.keys.load().newest()
     }
 
     /// Asks the provider for its keys again, and takes them over in one step: every call sees the old ring or the new one,

@@ -117,6 +117,15 @@ impl DerivedKeys {
         Self::from_roots(roots, signing)
     }
 
+    /// The same for a root as text, in the form of [`from_text`](Self::from_text).
+    ///
+    /// # Errors
+    ///
+    /// As for the two.
+    pub fn with_accepted_text(self, root: &SecretString) -> Result<Self, ConfigError> {
+        self.with_accepted_root(&decode(root.expose_secret())?)
+    }
+
     /// Signs tokens with HS256 or EdDSA. Keys of the other algorithms can't be derived.
     ///
     /// # Errors

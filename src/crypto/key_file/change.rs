@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::task::spawn_blocking;
 
 use super::{KeyFile, disk, parse};
@@ -17,8 +18,16 @@ use crate::time::Timestamp;
 /// Makes the file. False if there is one already.
 pub(super) fn create(path: &Path, rings: Vec<Keyring>) -> Result<bool, ConfigError> {
     distinct(path, &rings)?;
-    let text = keyset::write(&shared(rings));
+    let text = checked(path, rings)?;
     disk::lock(path)?.create(&text)
+}
+
+/// What to write, once it was read back: a file that can't be read takes all keys with it.
+fn checked(path: &Path, rings: Vec<Keyring>) -> Result<SecretString, ConfigError> {
+    let text = keyset::write(&shared(rings));
+    disk::fits(path, &text)?;
+    parse(path, &text)?;
+    Ok(text)
 }
 
 impl KeyFile {
@@ -56,7 +65,7 @@ impl KeyFile {
         let unchanged = before.len() == rings.len() && before.iter().zip(&rings).all(|(a, b)| a.is_same(b));
         if !unchanged {
             distinct(self.path(), &rings)?;
-            lock.replace(&keyset::write(&shared(rings)))?;
+            lock.replace(&checked(self.path(), rings)?)?;
         }
         drop(lock);
         self.look();

@@ -47,6 +47,18 @@ impl Stamp {
     }
 }
 
+/// Whether a text can be read once it is written.
+pub(super) fn fits(path: &Path, text: &SecretString) -> Result<(), ConfigError> {
+    if text.expose_secret().len() as u64 <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(bad(
+        path,
+        format_args!("would be larger than {MAX_BYTES} bytes"),
+        "begin another file for new purposes",
+    ))
+}
+
 pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
     fs::metadata(path).map(|found| Stamp::of(&found))
 }

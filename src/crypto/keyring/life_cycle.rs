@@ -85,7 +85,9 @@ impl Keyring {
         self.change(id, KeyState::Deactivated, now)
     }
 
-    /// Ends all use of a key that somebody may know. What it made doesn't open and isn't believed any more.
+    /// Ends all use of a key that somebody may know. What it made doesn't open and isn't believed any more, and there is no
+    /// way back: what is worth keeping of what it sealed is moved to the newest key before
+    /// ([`Reseal`](crate::vault::Reseal)).
     ///
     /// # Errors
     ///

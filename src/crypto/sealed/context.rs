@@ -21,13 +21,21 @@ pub struct FieldContext<'a> {
     table: &'a str,
     column: &'a str,
     row: &'a str,
+    member: &'a str,
 }
 
 impl<'a> FieldContext<'a> {
     /// The place of a value. Nothing may be empty: where a row's id isn't known yet, nothing can be sealed for it.
     #[must_use]
     pub const fn new(tenant: &'a TenantId, table: &'a str, column: &'a str, row: &'a str) -> Self {
-        Self { tenant, table, column, row }
+        Self { tenant, table, column, row, member: "" }
+    }
+
+    /// A member of a document in that column, by its JSON pointer (RFC 6901). It is another place than the column itself,
+    /// and than a column of any name.
+    #[must_use]
+    pub const fn with_member(self, pointer: &'a str) -> Self {
+        Self { member: pointer, ..self }
     }
 
     /// Whose it is.
@@ -54,13 +62,20 @@ impl<'a> FieldContext<'a> {
         self.row
     }
 
+    /// The member of the document in the column; empty for the column as a whole.
+    #[must_use]
+    pub const fn member(&self) -> &'a str {
+        self.member
+    }
+
     /// Hands the associated data for a value with this header to `step`. `None` if a part is missing.
     ///
     /// The header tells its own length, and each part has its length in front: no two different headers and contexts
     /// give the same bytes.
     pub(super) fn bind<T>(&self, header: &[u8], step: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let parts = [self.tenant.as_str(), self.table, self.column, self.row];
-        if parts.iter().any(|part| part.is_empty()) {
+        let parts = [self.tenant.as_str(), self.table, self.column, self.row, self.member];
+        let [needed @ .., _] = &parts;
+        if needed.iter().any(|part| part.is_empty()) {
             return None;
         }
         let length = header.len() + parts.iter().map(|part| size_of::<u64>() + part.len()).sum::<usize>();

@@ -9,7 +9,7 @@ use super::value::{MAX_HEADER, Sealed};
 use crate::crypto::aead::{Cipher, NonceMode, SealAlgorithm};
 use crate::crypto::algorithm::KeyPurpose;
 use crate::crypto::key::Key;
-use crate::crypto::keyring::Keyring;
+use crate::crypto::keyring::{KeyState, Keyring};
 use crate::crypto::seal::{OpenError, SymmetricKey};
 use crate::error::{ConfigError, Error, ErrorKind, Result, StartError};
 use crate::id::KeyId;
@@ -28,6 +28,8 @@ pub struct Sealer {
 /// One key of the ring under both algorithms: a change of algorithm leaves old values readable.
 struct Opens {
     id: KeyId,
+    /// Still to become primary.
+    upcoming: bool,
     xchacha: Cipher,
     xaes: Cipher,
 }
@@ -40,7 +42,10 @@ impl Sealer {
     /// [`StartError::Config`] if the ring is for another purpose, [`StartError::Failed`] if the operating system
     /// supplies no randomness for the nonces.
     pub fn new(ring: &Keyring, algorithm: SealAlgorithm, nonces: NonceMode) -> Result<Self, StartError> {
-        let opens = ring.keys().map(Opens::new).collect::<Result<_, StartError>>()?;
+        let upcoming =
+            |key: &Key| ring.record(key.id()).is_some_and(|record| record.state() == KeyState::PreActive);
+        let opens = ring.keys().map(|key| Opens::new(key, upcoming(key)));
+        let opens = opens.collect::<Result<_, StartError>>()?;
         let seals = Cipher::new(algorithm, &subkey(ring.primary(), algorithm)?, nonces)?;
         Ok(Self { algorithm, primary: ring.primary().id().clone(), seals, opens })
     }
@@ -87,8 +92,12 @@ impl Sealer {
     }
 
     /// Whether a value is under another key than the primary one, or another algorithm. Nothing is opened to find out.
+    /// What an instance that is ahead made with a key that is still to become primary here is left as it is.
     #[must_use]
     pub fn needs_reseal(&self, sealed: &Sealed) -> bool {
+        if self.opens.iter().any(|key| key.upcoming && key.id.as_str() == sealed.key_id()) {
+            return false;
+        }
         sealed.key_id() != self.primary.as_str() || sealed.algorithm() != self.algorithm
     }
 
@@ -127,13 +136,14 @@ impl Sealer {
 }
 
 impl Opens {
-    fn new(key: &Key) -> Result<Self, StartError> {
+    fn new(key: &Key, upcoming: bool) -> Result<Self, StartError> {
         // Never seal, so they need no counter.
         let cipher = |algorithm| -> Result<Cipher, StartError> {
             Ok(Cipher::new(algorithm, &subkey(key, algorithm)?, NonceMode::Random)?)
         };
         Ok(Self {
             id: key.id().clone(),
+            upcoming,
             xchacha: cipher(SealAlgorithm::XChaCha20Poly1305)?,
             xaes: cipher(SealAlgorithm::Xaes256Gcm)?,
         })

@@ -31,7 +31,7 @@ fn good_body(method: &str, path: &str, refresh_token: &str) -> Option<Value> {
         ("POST", "/api/notes") | ("PUT", "/api/notes/{id}") => json!({ "title": "a note", "body": "text" }),
         ("PUT", "/api/admin/users/{id}/roles") => json!({ "roles": ["user"] }),
         ("PUT", "/api/admin/users/{id}/status") => json!({ "is_active": true }),
-        ("POST", "/api/admin/keys/rotate") => json!({ "purpose": "wrapping" }),
+        ("POST", "/api/admin/keys/rotate") => json!({ "purpose": "blind_index" }),
         ("POST", "/api/debug/clock") => json!({ "advance_seconds": 0 }),
         ("DELETE", _) => return None,
         other => panic!("no body for {other:?}: add one"),

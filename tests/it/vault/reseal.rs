@@ -23,11 +23,12 @@ impl ResealStore for Table {
     async fn rows(&self, after: Option<&RowKey>, limit: NonZeroU32) -> Result<Vec<SealedRow>, Error> {
         let rows = self.rows.lock().unwrap();
         let later = rows.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
-        let row = |(key, sealed): (&RowKey, &Sealed)| SealedRow { key: key.clone(), sealed: sealed.clone() };
+        let row =
+            |(key, sealed): (&RowKey, &Sealed)| SealedRow { key: key.clone(), sealed: Some(sealed.clone()) };
         Ok(later.take(limit.get() as usize).map(row).collect())
     }
 
-    async fn replace(&self, row: &SealedRow, sealed: &Sealed) -> Result<bool, Error> {
+    async fn replace(&self, row: &RowKey, before: &Sealed, after: &Sealed) -> Result<bool, Error> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         if let Some(left) = self.writes_left.lock().unwrap().as_mut() {
             if *left == 0 {
@@ -39,8 +40,8 @@ impl ResealStore for Table {
         if let Some((key, sealed)) = self.meanwhile.lock().unwrap().take() {
             rows.insert(key, sealed);
         }
-        let current = rows.get_mut(&row.key).filter(|current| **current == row.sealed);
-        Ok(current.map(|current| *current = sealed.clone()).is_some())
+        let current = rows.get_mut(row).filter(|current| *current == before);
+        Ok(current.map(|current| *current = after.clone()).is_some())
     }
 }
 
@@ -194,4 +195,71 @@ async fn jobs_and_writers_at_once() {
     assert!(job.run(&*table, Progress::default()).await.unwrap().is_complete());
     all_open(&vault, &table, 200).await;
     assert!(audit.events().is_empty());
+}
+
+/// A second rotation while a job is under way, or between a job that died and the next: it starts over, so that what ends
+/// complete has left nothing under any older key.
+#[tokio::test]
+async fn a_rotation_in_between_starts_over() {
+    for kept in [false, true] {
+        let keys = Turning::new();
+        let (vault, _) = vault(&keys).await;
+        let table = fill(&vault, 30);
+        keys.rotate();
+        vault.refresh_keys().await.unwrap();
+        let job = Reseal::new(vault.clone(), "notes", "body").with_batch(NonZeroU32::new(10).unwrap());
+        let mut progress = Progress::default();
+        job.step(&table, &mut progress).await.unwrap();
+        job.step(&table, &mut progress).await.unwrap();
+        keys.rotate();
+        vault.refresh_keys().await.unwrap();
+        let progress = if kept {
+            serde_json::from_str(&serde_json::to_string(&progress).unwrap()).unwrap()
+        } else {
+            progress
+        };
+        let done = job.run(&table, progress).await.unwrap();
+        assert_eq!((done.resealed, done.is_complete(), done.target == vault.newest()), (30, true, true));
+        let ring = keys.sealing();
+        for old in ring.records().skip(1) {
+            keys.change(|ring| ring.destroy(old.id(), NOW));
+        }
+        vault.refresh_keys().await.unwrap();
+        all_open(&vault, &table, 30).await;
+    }
+}
+
+/// Where a key is still to become primary, what an instance that is ahead made with it is not moved back.
+#[tokio::test]
+async fn an_instance_that_is_behind_moves_nothing_back() {
+    let keys = Turning::new();
+    keys.change(|ring| ring.introduce(key(KeyPurpose::Sealing), NOW));
+    let (behind, _) = vault(&keys).await;
+    let next = keys.sealing().records().nth(1).unwrap().id().clone();
+    keys.change(|ring| ring.promote(&next, NOW));
+    let (ahead, _) = vault(&keys).await;
+    let table = fill(&ahead, 5);
+    let job = Reseal::new(behind.clone(), "notes", "body");
+    let progress = job.run(&table, Progress::default()).await.unwrap();
+    assert_eq!((progress.seen, progress.resealed), (5, 0));
+    let mine = fill(&behind, 1).rows.lock().unwrap()[&row(0)].clone();
+    assert!(ahead.needs_reseal(&mine) && !behind.needs_reseal(&mine));
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_sealed_value_is_counted() {
+    struct Plain;
+    #[async_trait::async_trait]
+    impl ResealStore for Plain {
+        async fn rows(&self, after: Option<&RowKey>, _: NonZeroU32) -> Result<Vec<SealedRow>, Error> {
+            Ok(if after.is_none() { vec![SealedRow { key: row(1), sealed: None }] } else { Vec::new() })
+        }
+
+        async fn replace(&self, _: &RowKey, _: &Sealed, _: &Sealed) -> Result<bool, Error> {
+            unreachable!("it is left as it is")
+        }
+    }
+    let (vault, _) = vault(&Turning::new()).await;
+    let progress = Reseal::new(vault, "notes", "body").run(&Plain, Progress::default()).await.unwrap();
+    assert_eq!((progress.seen, progress.refused, progress.is_complete()), (1, 1, false));
 }

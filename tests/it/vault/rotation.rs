@@ -87,3 +87,35 @@ async fn a_failed_refresh_leaves_the_old_ring_working() {
     assert!(vault.refresh_keys().await.unwrap());
     assert_eq!(vault.open(&sealed, &at).await.unwrap(), 2);
 }
+
+/// Many at once meet a new key on an instance that is behind: all of them get their value, and the provider is asked once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn thirty_two_readers_catch_up_together() {
+    for _ in 0..8 {
+        let keys = Turning::new();
+        let (ahead, _) = vault(&keys).await;
+        let (behind, audit) = vault(&keys).await;
+        // A value nobody here has the key for uses up nobody else's turn.
+        let (elsewhere, _) = vault(&Turning::new()).await;
+        let tenant = tenant("t");
+        let at = FieldContext::new(&tenant, "users", "name", "1");
+        assert!(behind.open(&elsewhere.seal(&1, &at).unwrap(), &at).await.is_err());
+        keys.rotate();
+        ahead.refresh_keys().await.unwrap();
+        let before = keys.asked.load(Ordering::Relaxed);
+        let readers = (0..32).map(|row| {
+            let (ahead, behind) = (ahead.clone(), behind.clone());
+            tokio::spawn(async move {
+                let (tenant, row) = (self::tenant("t"), row.to_string());
+                let at = FieldContext::new(&tenant, "users", "name", &row);
+                let sealed = ahead.seal(&row, &at).unwrap();
+                assert_eq!(behind.open(&sealed, &at).await.unwrap(), row);
+            })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            reader.await.unwrap();
+        }
+        assert_eq!(keys.asked.load(Ordering::Relaxed) - before, 1);
+        assert_eq!(audit.events().len(), 1);
+    }
+}
