@@ -112,6 +112,7 @@
 //! | `axum` | [`axum`]: `gate.router()`, extractors, endpoints, for axum 0.8 | `axum` | no |
 //! | `cedar` | [`authz::policy::cedar`]: policies and schema as text; needs a C compiler | `cedar-policy` | no |
 //! | `fernet` | [`crypto::fernet`]: reading what Python's `cryptography.fernet` encrypted | `cbc`, `pbkdf2` | no |
+//! | `pkcs11` | [`backend::pkcs11`]: keys in a hardware security module or SoftHSM | `cryptoki` | no |
 //! | `sqlite` | [`backend::sqlite`]: users, tokens and audit in an embedded database; needs a C compiler | `sqlx` | no |
 //! | `test-util` | [`store::conformance`], [`store::fault`], [`gate::testing`], fast password parameters for tests | | no |
 //! | `full` | all of these but `test-util` | | no |

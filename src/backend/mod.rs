@@ -8,6 +8,8 @@
 //! Each passes the [conformance suite](crate::store). For another database implement the two traits yourself and run the
 //! suite over the result; `examples/custom_store.rs` does both.
 //!
+//! `pkcs11` is no store: it has [keys](crate::crypto::KeyProvider) that stay in a hardware security module.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use portcullis::store::{MemoryStore, TokenStore, UserStore};
@@ -21,5 +23,7 @@
 
 #[cfg(feature = "sqlite")]
 mod columns;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -32,6 +32,7 @@ mod network;
 mod observatory;
 mod ownership;
 mod password_interop;
+mod pkcs11;
 mod rate_limit;
 mod role_file;
 mod role_model;
