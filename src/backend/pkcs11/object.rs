@@ -127,13 +127,15 @@ fn find(
         Attribute::Label(label.as_bytes().to_vec()),
     ];
     template.extend(id.map(|id| Attribute::Id(id.to_vec())));
-    let handles = open.session.find_objects(&template)?;
+    let mut handles = open.session.find_objects(&template)?;
     if handles.is_empty() {
         // Private objects are silently left out for those who aren't logged in.
         let state = open.session.get_session_info()?.session_state();
         if !matches!(state, SessionState::RoUser | SessionState::RwUser) {
             return Err(Failure::not_logged_in());
         }
+        // Somebody else in the process may have logged in since.
+        handles = open.session.find_objects(&template)?;
     }
     handles.into_iter().map(|handle| check(open, label, handle, wanted)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error as ModuleError, RvError};
@@ -27,6 +27,8 @@ pub(super) struct Sessions {
     pin: SecretString,
     pin_refused: AtomicBool,
     idle: Mutex<Vec<Session>>,
+    /// How often all sessions were renewed. Held for reading as long as one of them is used.
+    generation: RwLock<u64>,
 }
 
 /// What a call works with.
@@ -37,46 +39,65 @@ pub(super) struct Open<'a> {
 
 impl Sessions {
     pub(super) fn new(pkcs11: Pkcs11, token: TokenName, pin: SecretString) -> Self {
-        Self { pkcs11, token, pin, pin_refused: AtomicBool::new(false), idle: Mutex::default() }
+        Self {
+            pkcs11,
+            token,
+            pin,
+            pin_refused: AtomicBool::new(false),
+            idle: Mutex::default(),
+            generation: RwLock::default(),
+        }
     }
 
     /// Does some work in a session, and if that turns out to have ended, once more in a new one. Blocks.
     pub(super) fn with<T>(&self, mut work: impl FnMut(Open<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-        let mut session = self.take()?;
-        let mut outcome = work(Open { pkcs11: &self.pkcs11, session: &session });
-        if outcome.as_ref().is_err_and(Failure::is_of_the_session) {
-            drop(session);
-            // What ended one of them ended all.
-            drop(std::mem::take(&mut *self.idle()));
-            session = self.open()?;
-            outcome = work(Open { pkcs11: &self.pkcs11, session: &session });
+        let (generation, outcome) = self.attempt(&mut work);
+        if !outcome.as_ref().is_err_and(Failure::is_of_the_session) {
+            return outcome;
         }
-        // After an error of the module there may be an operation under way in the session, or an object left behind: both
-        // end with it.
-        if !matches!(outcome, Err(Failure::Module(_))) {
-            self.idle().push(session);
-        }
-        outcome
+        self.renew(generation)?;
+        self.attempt(&mut work).1
     }
 
-    fn take(&self) -> Result<Session, Failure> {
+    fn attempt<T>(&self, work: &mut impl FnMut(Open<'_>) -> Result<T, Failure>) -> (u64, Result<T, Failure>) {
+        let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner);
         let idle = self.idle().pop();
-        idle.map_or_else(|| self.open(), Ok)
+        let outcome = idle.map_or_else(|| self.log_in(), Ok).and_then(|session| {
+            let outcome = work(Open { pkcs11: &self.pkcs11, session: &session });
+            // After an error of the module there may be an operation under way in the session, or an object left behind:
+            // both end with it.
+            if !matches!(outcome, Err(Failure::Module(_))) {
+                self.idle().push(session);
+            }
+            outcome
+        });
+        (*generation, outcome)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open(&self) -> Result<Session, Failure> {
-        match self.log_in() {
+    /// Ends all sessions, as what ended one of them ended all, and begins with a new one; unless that was done since.
+    fn renew(&self, generation: u64) -> Result<(), Failure> {
+        // INVARIANT: no session of before is left when a module starts anew, which may count its handles from the
+        // beginning: the number of an old session would be that of somebody else's.
+        let mut current = self.generation.write().unwrap_or_else(PoisonError::into_inner);
+        if *current != generation {
+            return Ok(());
+        }
+        *current += 1;
+        drop(std::mem::take(&mut *self.idle()));
+        let session = match self.log_in() {
             // Somebody else in the process has ended the use of the module.
             Err(Failure::Module(ModuleError::Pkcs11(RvError::CryptokiNotInitialized, _))) => {
                 library::initialize(&self.pkcs11)?;
                 self.log_in()
             }
             outcome => outcome,
-        }
+        };
+        self.idle().push(session?);
+        Ok(())
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log_in(&self) -> Result<Session, Failure> {

@@ -133,13 +133,12 @@ fn unwrap(open: &Open<'_>, by: ObjectHandle, wrapped: &[u8]) -> Result<Option<Sy
     let object = open.session.unwrap_key(&Mechanism::AesKeyWrap, by, wrapped, &passing())?;
     let read = open.session.get_attributes(object, &[AttributeType::Value]);
     open.session.destroy_object(object)?;
-    Ok(read?.into_iter().find_map(|attribute| match attribute {
-        Attribute::Value(bytes) => {
-            let bytes = Zeroizing::new(bytes);
-            <&[u8; 32]>::try_from(&bytes[..]).ok().map(SymmetricKey::from_bytes)
-        }
+    let bytes = read?.into_iter().find_map(|attribute| match attribute {
+        Attribute::Value(bytes) => Some(Zeroizing::new(bytes)),
         _ => None,
-    }))
+    });
+    let bytes = bytes.ok_or(ModuleError::InvalidValue)?;
+    Ok(<&[u8; 32]>::try_from(&bytes[..]).ok().map(SymmetricKey::from_bytes))
 }
 
 /// `None` if it doesn't unwrap.
@@ -163,7 +162,12 @@ fn unwrap_or_refuse(
         Err(error) => {
             let test = SymmetricKey::generate().map_err(|_| Failure::Broken("no randomness for a test"))?;
             match round_trip(open, by, &test) {
-                Ok(true) => Ok(None),
+                // Once more: what failed may have been a login that somebody else in the process has ended and begun. To refuse
+                // is to say that what this key sealed is lost.
+                Ok(true) => match unwrap(open, by, wrapped) {
+                    Err(error) if is_of_the_session(&error) => Err(error.into()),
+                    again => Ok(again.unwrap_or_default()),
+                },
                 _ => Err(error.into()),
             }
         }

@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::backend::pkcs11::{Pkcs11Keys, Pkcs11Wrap};
 use portcullis::crypto::seal::SymmetricKey;
-use portcullis::crypto::{KeyProvider, KeyPurpose, KeyWrap, UnwrapError};
+use portcullis::crypto::{KeyProvider, KeyPurpose, KeyWrap, UnwrapError, WrappedKey};
 use portcullis::error::ErrorKind;
+use portcullis::id::KeyId;
+
+use tokio::sync::Barrier;
 
 use super::token::{PIN, Token, root, told, with_token, wrapping};
 
@@ -38,6 +42,51 @@ fn a_session_that_ended_is_opened_again() {
             end(&token);
             assert!(wrap.is_current(&wrapped).await.unwrap(), "{name}");
         }
+    });
+}
+
+/// What the token could not do for want of a session is an outage, never a lost data key, and nobody gets another key
+/// than their own.
+#[test]
+fn thirty_two_tasks_lose_their_login() {
+    with_token("outage::thirty_two_tasks_lose_their_login", async |token| {
+        token.add(&wrapping(&[1], 1));
+        let wrap = Arc::new(Pkcs11Wrap::open(&token.module().await, "wrap").await.unwrap());
+        let start = Arc::new(Barrier::new(33));
+        let tasks: Vec<_> = (0..32)
+            .map(|_| {
+                let (wrap, start) = (wrap.clone(), start.clone());
+                tokio::spawn(async move {
+                    let key = SymmetricKey::generate().unwrap();
+                    let wrapped = wrap.wrap(&key).await.unwrap();
+                    start.wait().await;
+                    let mut done = 0;
+                    for _ in 0..20 {
+                        match wrap.unwrap(&wrapped).await {
+                            Ok(unwrapped) => {
+                                assert_eq!(unwrapped.expose_bytes(), key.expose_bytes());
+                                done += 1;
+                            }
+                            Err(UnwrapError::Failed(error)) => {
+                                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+                            }
+                            Err(UnwrapError::Refused(_)) => panic!("a good key was refused"),
+                        }
+                    }
+                    assert!(wrap.unwrap(&wrapped).await.is_ok() && done > 10, "{done}");
+                })
+            })
+            .collect();
+        start.wait().await;
+        for _ in 0..4 {
+            token.session().logout().unwrap();
+            // In its turn: after what was waiting.
+            assert!(wrap.is_current(&WrappedKey::new(KeyId::parse("01").unwrap(), [0; 40])).await.unwrap());
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(token.passing(), 0, "a data key was left in the token");
     });
 }
 
@@ -112,8 +161,10 @@ fn a_module_that_hangs_is_an_outage() {
             assert!(told(&error).contains("in time"), "{error:?}");
         }
         for file in &files {
-            drop(File::options().read(true).write(true).open(file).unwrap());
+            let pipe = File::options().read(true).write(true).open(file).unwrap();
+            // First the file, so that nobody opens the pipe once its end is closed.
             std::fs::rename(file.with_extension("away"), file).unwrap();
+            drop(pipe);
         }
         let mut outcome = keys.keyring(KeyPurpose::Sealing).await;
         if outcome.is_err() {
