@@ -42,7 +42,7 @@
 //!
 //! The module is code of its vendor's that runs in this process with all its rights. It is loaded once, and stays. If
 //! something else in the process logs in to the same token, its login is ours too, and our PIN isn't checked. Derived and
-//! unwrapped keys are wiped here when dropped; copies that the module made are its own affair.
+//! unwrapped keys are wiped here when dropped; copies that the module made, and the one the binding reads a value into, are not.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -19,7 +19,7 @@ fn symmetric() -> impl Iterator<Item = KeyPurpose> {
 }
 
 fn material(ring: &Keyring) -> String {
-    StaticKeys::new(ring.clone()).expose_private_json().expose_secret().to_owned()
+    StaticKeys::danger_new(ring.clone()).expose_private_json().expose_secret().to_owned()
 }
 
 fn ids(ring: &Keyring) -> Vec<String> {
