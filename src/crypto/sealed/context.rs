@@ -103,15 +103,15 @@ mod tests {
 
     use super::*;
 
-    fn bytes(header: &[u8], [tenant, table, column, row]: [&str; 4]) -> Option<Vec<u8>> {
+    fn bytes(header: &[u8], [tenant, table, column, row, member]: [&str; 5]) -> Option<Vec<u8>> {
         let tenant = TenantId::parse(tenant).unwrap();
-        FieldContext::new(&tenant, table, column, row).bind(header, <[u8]>::to_vec)
+        FieldContext::new(&tenant, table, column, row).with_member(member).bind(header, <[u8]>::to_vec)
     }
 
     #[test]
     fn nothing_is_left_out() {
-        assert!(bytes(b"h", ["t", "a", "b", "c"]).is_some());
-        for missing in [["t", "", "b", "c"], ["t", "a", "", "c"], ["t", "a", "b", ""]] {
+        assert!(bytes(b"h", ["t", "a", "b", "c", ""]).is_some());
+        for missing in [["t", "", "b", "c", "/d"], ["t", "a", "", "c", "/d"], ["t", "a", "b", "", "/d"]] {
             assert_eq!(bytes(b"h", missing), None, "{missing:?}");
         }
     }
@@ -119,16 +119,19 @@ mod tests {
     #[test]
     fn the_bytes_stay_as_they_are() {
         let want = b"hh\0\0\0\0\0\0\0\x01t\0\0\0\0\0\0\0\x05notes\0\0\0\0\0\0\0\x04body\0\0\0\0\0\0\0\x02r1";
-        assert_eq!(bytes(b"hh", ["t", "notes", "body", "r1"]).unwrap(), want);
+        let none = bytes(b"hh", ["t", "notes", "body", "r1", ""]).unwrap();
+        assert_eq!(none, [&want[..], &[0; 8]].concat());
+        let member = bytes(b"hh", ["t", "notes", "body", "r1", "/m"]).unwrap();
+        assert_eq!(member, [&want[..], b"\0\0\0\0\0\0\0\x02/m"].concat());
     }
 
     #[test]
     fn long_contexts_are_bound_whole() {
         for length in (180..300).chain([70_000]) {
             let row = "r".repeat(length);
-            let whole = bytes(b"h", ["t", "a", "b", &row]).unwrap();
-            assert_eq!(whole.len(), 1 + 4 * 8 + 3 + length);
-            assert!(whole.ends_with(row.as_bytes()));
+            let whole = bytes(b"h", ["t", "a", "b", &row, "m"]).unwrap();
+            assert_eq!(whole.len(), 1 + 5 * 8 + 4 + length);
+            assert!(whole.ends_with(b"m") && whole.windows(length).any(|window| window == row.as_bytes()));
         }
     }
 
@@ -138,24 +141,37 @@ mod tests {
             .prop_map(String::from_iter)
     }
 
+    fn member() -> impl Strategy<Value = String> {
+        prop_oneof![Just(String::new()), part()]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn f9_no_two_contexts_are_bound_alike(
             tenants in ("[a/]{1,4}", "[a/]{1,4}"),
-            parts in ([part(), part(), part()], [part(), part(), part()]),
+            parts in (([part(), part(), part()], member()), ([part(), part(), part()], member())),
             cuts in (1..12_usize, 1..12_usize),
         ) {
-            let of = |tenant: &str, [a, b, c]: &[String; 3]| bytes(b"h", [tenant, a, b, c]).unwrap();
+            let four = |([a, b, c], d): ([String; 3], String)| [a, b, c, d];
+            let parts = (four(parts.0), four(parts.1));
+            let of = |tenant: &str, [a, b, c, d]: &[String; 4]| bytes(b"h", [tenant, a, b, c, d]).unwrap();
             let same = tenants.0 == tenants.1 && parts.0 == parts.1;
             prop_assert_eq!(of(&tenants.0, &parts.0) == of(&tenants.1, &parts.1), same);
             // Contexts that share their concatenation.
-            let [a, b, c] = &parts.0;
-            let whole = format!("{a}{b}");
+            let [a, b, c, d] = &parts.0;
+            let (front, back) = (format!("{a}{b}"), format!("{c}{d}"));
             let cut = |at: usize| {
-                let at = at.min(whole.len() - 1);
-                [whole[..at].to_owned(), whole[at..].to_owned(), c.clone()]
+                let at = at.min(front.len() - 1);
+                [front[..at].to_owned(), front[at..].to_owned(), c.clone(), d.clone()]
+            };
+            let (first, second) = (cut(cuts.0), cut(cuts.1));
+            prop_assert_eq!(of(&tenants.0, &first) == of(&tenants.0, &second), first == second);
+            // The last part may be empty.
+            let cut = |at: usize| {
+                let at = at.min(back.len());
+                [a.clone(), b.clone(), back[..at].to_owned(), back[at..].to_owned()]
             };
             let (first, second) = (cut(cuts.0), cut(cuts.1));
             prop_assert_eq!(of(&tenants.0, &first) == of(&tenants.0, &second), first == second);
