@@ -331,6 +331,7 @@ proptest! {
     /// A builder elsewhere sent one header of all it was told to, without a word, when a call came in the wrong place.
     /// Here every sequence of calls leaves exactly the headers whose last call was `with_`, and those of the preset that
     /// no call was about.
+    /// Attack log R1: no call takes away what others gave.
     #[test]
     fn every_order_of_calls_gives_the_complete_set(html in any::<bool>(), calls in prop::collection::vec(0..34_usize, 0..40)) {
         let steps = steps();

@@ -89,3 +89,34 @@ fn strings(value: &serde_json::Value) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+/// H2: what a client sends never becomes a line of its own in the log or the audit trail.
+// ASVS 16.4.1
+#[tokio::test]
+async fn h2_nobody_writes_lines_into_the_log_or_the_audit_trail() {
+    const LINE: &str = "\r\n2026-01-01T00:00:00Z ERROR forged: the administrator did it\u{1b}[2J\u{85}\u{2028}";
+    let server = Server::start_with(&[("RUST_LOG", "trace")]);
+    let api = server.api();
+    api.register("ada").await;
+    for name in [format!("ada{LINE}"), LINE.to_owned(), format!("{LINE}@example.com")] {
+        let answer = api.sign_in_with(&name, LINE).await;
+        assert!(answer.status == 401 || answer.status == 422, "{answer:?}");
+        let new = json!({ "username": name, "email": format!("x{LINE}@example.com"), "password": LINE });
+        api.post("/api/auth/register", new).send().await.expect(422);
+    }
+    let tokens = api.sign_in("ada").await;
+    api.refresh(LINE).await.expect(401);
+    let note = json!({ "title": LINE, "body": LINE });
+    api.post("/api/notes", note).bearer(&tokens.access).send().await;
+    for path in ["/api/notes/%0d%0a2026 ERROR forged".replace(' ', "%20"), "/%0aforged".to_owned()] {
+        api.get(&path).bearer(&tokens.access).header("x-request-id", "a\tforged").send().await;
+    }
+    let admin = api.admin().await;
+    let audit = api.get("/api/admin/audit").bearer(&admin.access).send().await.expect(200);
+    assert!(audit.json().as_array().unwrap().len() >= 4);
+    let log = std::fs::read_to_string(server.folder().join("stderr")).unwrap();
+    for line in log.split(['\n', '\r', '\u{85}', '\u{2028}']).filter(|line| !line.is_empty()) {
+        assert!(!line.starts_with("2026-01-01T00:00:00Z") && !line.starts_with("forged"), "{line:?}");
+    }
+    assert!(!log.contains('\u{1b}'), "a terminal would obey");
+}
