@@ -10,7 +10,8 @@
 //! | seal some members of a JSON document | [`Vault::seal_fields`], [`Vault::open_fields`] |
 //! | find sealed values | [`Vault::blind_index`] |
 //! | move a table to the newest key | [`Reseal`] |
-//! | seal files | [`crypto`](crate::crypto) |
+//! | seal files | [`crypto::stream`](crate::crypto::stream) |
+//! | destroy what one tenant or record has, by destroying one key | [`crypto::envelope`](crate::crypto::envelope) |
 //!
 //! The id of a row is part of where a value lives, so it is minted before the row is written. Values are written as JSON
 //! before they are sealed, so the length of what is sealed shows the length of the value.
