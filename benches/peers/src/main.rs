@@ -2,37 +2,45 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: headers, index, limit, seal
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: bearer, headers, index, limit, seal, stack, tokens
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
 //! ratios of one run, and allocations; not times of different runs or machines.
 
+mod bearer;
+mod contest;
 mod decide;
 mod headers;
 mod limit;
+mod material;
 mod measure;
 mod seal;
+mod stack;
+mod tokens;
 
-use measure::Table;
-
-type Run = fn() -> Table;
+type Run = fn() -> String;
 
 const TABLES: &[(&str, Run)] = &[
-    ("decide", decide::run),
-    ("headers", headers::run),
-    ("limit", limit::one_key),
-    ("limit", limit::ten_thousand_keys),
-    ("limit", limit::a_million_keys),
-    ("limit", limit::refused),
-    ("limit", limit::flood),
-    ("seal", seal::seal_32),
-    ("seal", seal::seal_256),
-    ("seal", seal::seal_4096),
-    ("seal", seal::open_32),
-    ("seal", seal::open_256),
-    ("seal", seal::open_4096),
-    ("index", seal::index),
+    ("tokens", tokens::verify),
+    ("tokens", tokens::sign),
+    ("bearer", bearer::run),
+    ("stack", stack::run),
+    ("stack", stack::refused),
+    ("decide", || decide::run().to_string()),
+    ("headers", || headers::run().to_string()),
+    ("limit", || limit::one_key().to_string()),
+    ("limit", || limit::ten_thousand_keys().to_string()),
+    ("limit", || limit::a_million_keys().to_string()),
+    ("limit", || limit::refused().to_string()),
+    ("limit", || limit::flood().to_string()),
+    ("seal", || seal::seal_32().to_string()),
+    ("seal", || seal::seal_256().to_string()),
+    ("seal", || seal::seal_4096().to_string()),
+    ("seal", || seal::open_32().to_string()),
+    ("seal", || seal::open_256().to_string()),
+    ("seal", || seal::open_4096().to_string()),
+    ("index", || seal::index().to_string()),
 ];
 
 fn main() {

@@ -74,6 +74,22 @@ pub fn measure_once<S: Default>(calls: u32, mut operation: impl FnMut(&mut S)) -
     Cost { nanos, allocations }
 }
 
+/// Measures an operation on things it meets only once. The first eighth warms up; the allocations are those of the last.
+pub fn measure_each<I>(things: &[I], mut operation: impl FnMut(&I)) -> Cost {
+    let (last, things) = things.split_last().expect("there are things");
+    let (warm, things) = things.split_at(things.len() / 8);
+    warm.iter().for_each(&mut operation);
+    let batches = things.chunks((things.len() / BATCHES).max(1)).map(|batch| {
+        let began = ThreadTime::now();
+        batch.iter().for_each(&mut operation);
+        began.elapsed().as_nanos() as f64 / batch.len() as f64
+    });
+    let mut batches: Vec<f64> = batches.collect();
+    batches.sort_by(f64::total_cmp);
+    let allocations = allocation_counter::measure(|| operation(last)).count_total;
+    Cost { nanos: batches[batches.len() / 2], allocations }
+}
+
 fn time<T>(calls: u32, operation: &mut impl FnMut() -> T) -> Duration {
     let began = ThreadTime::now();
     for _ in 0..calls {

@@ -1,0 +1,320 @@
+//! Who is asking, and do they have the role: in front of an axum handler that does nothing, in this process.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future as _;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum_login::tower_sessions::{MemoryStore as Sessions, SessionManagerLayer};
+use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId, login_required};
+use http::header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use jwt_authorizer::{AuthError, IntoLayer as _, JwtAuthorizer, Validation};
+use portcullis::TenantId;
+use portcullis::authn::{AuthenticateLayer, BearerScheme};
+use portcullis::authz::{AuthorizeLayer, Authorizer, Role, RoleModel, Rule};
+use portcullis::crypto::Algorithm;
+use portcullis::gate::{Gate, GateBuilder};
+use portcullis::token::{AccessTokens, Tokens, jwks};
+use tower::{Service, ServiceBuilder};
+use tower_oauth2_resource_server::server::OAuth2ResourceServer;
+use tower_oauth2_resource_server::tenant::TenantConfiguration;
+use tower_oauth2_resource_server::validation::ClaimsValidationSpec;
+
+use crate::contest::{Contest, Kind};
+use crate::material::{AUDIENCE, ISSUER, Material, Payload, bearer, forge, runtime};
+use crate::measure::{Cost, measure, measure_each};
+
+pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256];
+/// Each used once.
+const TOKENS: usize = 8192;
+
+pub fn run() -> String {
+    ALGORITHMS.map(|algorithm| with(&Material::new(algorithm)).to_string()).join("\n")
+}
+
+fn with(material: &Material) -> Contest {
+    let mut contest = Contest::new(format!("bearer {} and a role, in axum", material.algorithm));
+    let runtime = runtime();
+    let calls = Calls::new(material, AUTHORIZATION);
+    contest.add(Kind::Bare, "bare", calls.again(&mut bare()));
+
+    calls.contest(&mut contest, Kind::Peer, "axum-jwt-auth 0.7", axum_jwt_auth(material));
+    let router = runtime.block_on(jwt_authorizer_layered(material, bare()));
+    calls.contest(&mut contest, Kind::Peer, "jwt-authorizer 0.15", router);
+    let router = runtime.block_on(oauth2_resource_server(material));
+    calls.contest(&mut contest, Kind::Peer, "tower-oauth2-resource-server 0.12", router);
+    if material.algorithm == Algorithm::Hs256 {
+        // Not a token: a session found by its cookie, for who would rather have that.
+        let (mut router, cookie) = runtime.block_on(axum_login());
+        let calls = Calls {
+            known: cookie,
+            forged: HeaderValue::from_static("id=forged"),
+            others: Vec::new(),
+            name: COOKIE,
+        };
+        contest.note(format!(
+            "a cookie instead, by axum-login 0.18 and tower-sessions: {}",
+            calls.describe(&mut router)
+        ));
+    }
+
+    let tokens = material.tokens(&runtime);
+    let scheme = || BearerScheme::new(AccessTokens::new(tokens.clone(), TenantId::default()));
+    let authorize = AuthorizeLayer::new(Rule::role("user"), &Authorizer::new(roles())).expect("is a role");
+    let alone = bare().layer(ServiceBuilder::new().layer(AuthenticateLayer::new(scheme())).layer(authorize));
+    calls.contest_ours(&mut contest, "portcullis, its two layers alone", alone);
+    let gate = runtime.block_on(gate(&tokens).build()).expect("the gate stands");
+    let whole = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
+    calls.contest_ours(&mut contest, "portcullis, the whole gate", whole.finish().expect("is closed"));
+    for row in ["portcullis, its two layers alone, the first time", "portcullis, its two layers alone, again"] {
+        let hmac = material.algorithm == Algorithm::Hs256;
+        // The first time a signature is most of it, for everybody.
+        if hmac || row.ends_with("again") {
+            contest.target_of_peer(row, if hmac { 0.3 } else { 1.0 / 60.0 });
+        }
+        contest.target_of_allocations(row, 8);
+    }
+    contest.note(
+        "the whole gate also has firewall, headers, request id, origin check, client address and audit",
+    );
+    runtime.block_on(async {
+        gate.shutdown().await;
+        tokens.revocations().shutdown().await;
+    });
+    contest
+}
+
+/// Requests with one credential, with one that is forged, and with others that come once each.
+pub struct Calls {
+    known: HeaderValue,
+    forged: HeaderValue,
+    others: Vec<HeaderValue>,
+    name: HeaderName,
+}
+
+impl Calls {
+    pub fn new(material: &Material, name: HeaderName) -> Self {
+        let token = material.token();
+        let others = (0..TOKENS).map(|_| bearer(&material.token())).collect();
+        Self { known: bearer(&token), forged: bearer(&forge(&token)), others, name }
+    }
+
+    /// The cost of a request whose credential comes again and again.
+    pub fn again<S: Answers>(&self, service: &mut S) -> Cost {
+        measure(|| {
+            let response = answer(service, self.request(&self.known));
+            assert_eq!(response.status(), StatusCode::OK);
+            response
+        })
+    }
+
+    /// A row for somebody who takes the one and refuses the other.
+    pub fn contest<S: Answers>(&self, contest: &mut Contest, kind: Kind, name: &str, mut service: S) {
+        self.check(name, &mut service);
+        contest.add(kind, name, self.again(&mut service));
+    }
+
+    /// Two rows: what a token costs that comes the first time, and again.
+    pub fn contest_ours<S: Answers>(&self, contest: &mut Contest, name: &str, mut service: S) {
+        self.check(name, &mut service);
+        let first = measure_each(&self.others, |other| {
+            assert_eq!(answer(&mut service, self.request(other)).status(), StatusCode::OK);
+        });
+        contest.add(Kind::Ours, format!("{name}, the first time"), first);
+        contest.add(Kind::Ours, format!("{name}, again"), self.again(&mut service));
+    }
+
+    fn check<S: Answers>(&self, name: &str, service: &mut S) {
+        assert_eq!(answer(service, self.request(&self.known)).status(), StatusCode::OK, "{name}");
+        assert_eq!(answer(service, self.request(&self.forged)).status(), StatusCode::UNAUTHORIZED, "{name}");
+        let mut without = self.request(&self.known);
+        without.headers_mut().remove(&self.name);
+        assert_eq!(answer(service, without).status(), StatusCode::UNAUTHORIZED, "{name}");
+    }
+
+    fn describe<S: Answers>(&self, service: &mut S) -> String {
+        self.check("a cookie", service);
+        let (bare, cost) = (self.again(&mut bare()), self.again(service));
+        let (nanos, allocations) = (cost.nanos - bare.nanos, cost.allocations - bare.allocations);
+        format!("adds {:.2} us and {allocations} allocations", nanos / 1e3)
+    }
+
+    fn request(&self, credential: &HeaderValue) -> Request {
+        let mut request = plain_request();
+        request.headers_mut().insert(&self.name, credential.clone());
+        request
+    }
+}
+
+/// The same for all, as a server hands it in: with the address it came from.
+pub fn plain_request() -> Request {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static("/tasks/42");
+    let headers = request.headers_mut();
+    headers.insert(http::header::HOST, HeaderValue::from_static("api.example"));
+    headers.insert(ORIGIN, HeaderValue::from_static("https://app.example"));
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711))));
+    request
+}
+
+/// A service as a server has it.
+pub trait Answers: Service<Request, Response = Response, Error = Infallible> {}
+
+impl<S: Service<Request, Response = Response, Error = Infallible>> Answers for S {}
+
+/// Nothing here has to wait.
+pub fn answer<S: Answers>(service: &mut S, request: Request) -> Response {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    match pin!(service.call(black_box(request))).poll(&mut cx) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("it had to wait"),
+    }
+}
+
+pub fn bare() -> Router {
+    Router::new().route("/tasks/{id}", get(handler))
+}
+
+pub async fn handler() -> &'static str {
+    "done"
+}
+
+fn roles() -> RoleModel {
+    RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().expect("roles are well-formed")
+}
+
+pub fn gate(tokens: &Tokens) -> GateBuilder {
+    let verifier = AccessTokens::new(tokens.clone(), TenantId::default());
+    Gate::builder().with_access_tokens(verifier).with_roles(roles())
+}
+
+/// An extractor; the handler asks for the role.
+pub fn axum_jwt_auth(material: &Material) -> Router {
+    let decoder =
+        axum_jwt_auth::LocalDecoder::new(vec![material.decoding_key_10()], material.validation_10());
+    let decoder: axum_jwt_auth::Decoder<Payload> = Arc::new(decoder.expect("is well-formed"));
+    let handler = async |claims: axum_jwt_auth::Claims<Payload>| {
+        if is_user(&claims.claims) { "done".into_response() } else { StatusCode::FORBIDDEN.into_response() }
+    };
+    Router::new().route("/tasks/{id}", get(handler)).with_state(decoder)
+}
+
+fn is_user(claims: &Payload) -> bool {
+    claims.roles.iter().any(|role| role == "user")
+}
+
+/// A response that can be made of another axum's refusal: the crate is for axum 0.7.
+pub struct Answer(pub Response);
+
+impl From<AuthError> for Answer {
+    fn from(_: AuthError) -> Self {
+        Self(StatusCode::UNAUTHORIZED.into_response())
+    }
+}
+
+pub async fn jwt_authorizer(material: &Material) -> jwt_authorizer::layer::AuthorizationLayer<Payload> {
+    let builder = match material.algorithm {
+        Algorithm::Hs256 => JwtAuthorizer::<Payload>::from_secret(material.secret()),
+        Algorithm::EdDsa => JwtAuthorizer::from_ed_pem_text(&material.pem),
+        _ => JwtAuthorizer::from_ec_pem_text(&material.pem),
+    };
+    let validation = Validation::new().iss(&[ISSUER]).aud(&[AUDIENCE]).nbf(true).leeway(0);
+    builder.validation(validation).check(is_user).build().await.expect("is well-formed").into_layer()
+}
+
+async fn jwt_authorizer_layered(material: &Material, router: Router) -> Router {
+    router.layer(
+        ServiceBuilder::new()
+            .map_response(|Answer(response)| response)
+            .layer(jwt_authorizer(material).await)
+            .map_response(Answer),
+    )
+}
+
+/// Leaves the claims in the extensions; the handler asks for the role.
+async fn oauth2_resource_server(material: &Material) -> Router {
+    let set = match material.algorithm {
+        Algorithm::Hs256 => {
+            use base64::Engine as _;
+            let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&material.private);
+            let id = material.ours.id().as_str();
+            serde_json::json!({"keys": [{"kty": "oct", "kid": id, "alg": "HS256", "k": secret}]})
+        }
+        _ => jwks(&material.codec().keyring()),
+    };
+    let tenant = TenantConfiguration::static_builder(set.to_string())
+        .allowed_algorithms(&[material.algorithm.as_str().parse().expect("is known")])
+        .claims_validation(ClaimsValidationSpec::new().exp(true).iss(ISSUER).aud(&vec![AUDIENCE.to_owned()]))
+        .build();
+    let server =
+        OAuth2ResourceServer::<Payload>::builder().add_tenant(tenant.expect("is well-formed")).build().await;
+    let handler = async |request: Request| match request.extensions().get::<Payload>() {
+        Some(claims) if is_user(claims) => "done".into_response(),
+        _ => StatusCode::FORBIDDEN.into_response(),
+    };
+    Router::new().route("/tasks/{id}", get(handler)).layer(server.expect("starts").into_layer())
+}
+
+#[derive(Clone, Debug)]
+struct User(u64);
+
+impl AuthUser for User {
+    type Id = u64;
+
+    fn id(&self) -> u64 {
+        self.0
+    }
+
+    fn session_auth_hash(&self) -> &[u8] {
+        b"0123456789abcdef0123456789abcdef"
+    }
+}
+
+#[derive(Clone)]
+struct Users(Arc<HashMap<u64, User>>);
+
+impl AuthnBackend for Users {
+    type User = User;
+    type Credentials = u64;
+    type Error = Infallible;
+
+    async fn authenticate(&self, id: u64) -> Result<Option<User>, Infallible> {
+        self.get_user(&id).await
+    }
+
+    async fn get_user(&self, id: &UserId<Self>) -> Result<Option<User>, Infallible> {
+        Ok(self.0.get(id).cloned())
+    }
+}
+
+/// A router that asks for a session, and the cookie of one.
+async fn axum_login() -> (Router, HeaderValue) {
+    let users = Users(Arc::new((0..1000).map(|id| (id, User(id))).collect()));
+    let layer = AuthManagerLayerBuilder::new(users, SessionManagerLayer::new(Sessions::default())).build();
+    let login = async |State(()): State<()>, mut session: AuthSession<Users>| {
+        session.login(&User(7)).await.expect("the store is there");
+    };
+    let mut router = Router::new()
+        .route("/tasks/{id}", get(handler))
+        .route_layer(login_required!(Users))
+        .route("/login", get(login))
+        .layer(layer);
+    let mut request = plain_request();
+    *request.uri_mut() = http::Uri::from_static("/login");
+    let response = router.call(request).await.expect("answers");
+    let cookie = response.headers().get(SET_COOKIE).expect("has a cookie").to_str().expect("is text");
+    let cookie = HeaderValue::try_from(cookie.split(';').next().expect("has a value")).expect("is a header");
+    drop(cookie.clone());
+    (router, cookie)
+}
