@@ -306,3 +306,37 @@ async fn tls() {
         assert!(!answer.contains("strict-transport-security"), "{name}: over HTTP it means nothing");
     }
 }
+
+#[test]
+fn calibrate() {
+    let calibrate = binary("calibrate");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&calibrate).env_clear().args(arguments).output().unwrap();
+        let said =
+            [&output.stdout[..], &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        (output.status.success(), said.concat())
+    };
+    let cheapest = "m=7168,t=5,p=1";
+    for (name, arguments, ok, want) in [
+        ("a table", &[cheapest][..], true, "\n   7168  5  1 | "),
+        ("no target", &[cheapest], true, "The default is m=19456, t=2, p=1."),
+        ("a target", &[cheapest, "60000"], true, "Passwords::new(Argon2Hasher::with_params(7168, 5, 1)?)"),
+        ("the strongest", &[cheapest, "m=9216,t=5,p=1", "60000"], true, "with_params(9216, 5, 1)?)"),
+        ("too fast a target", &["0", cheapest], true, "None of these takes at most 0 ms"),
+        ("below the floor", &["m=7168,t=4,p=1"], false, "m=7168 KiB with t=4 is too little work"),
+        ("one of them below", &[cheapest, "m=64,t=1,p=1"], false, "m=64 KiB with t=1 is too little work"),
+        ("too many passes", &["m=19456,t=99,p=1"], false, "is out of range"),
+        ("no number", &["fast"], false, "`fast` is neither a number of ms"),
+        ("half a number", &["m=19456,t=2"], false, "is neither a number of ms"),
+    ] {
+        let (ended, said) = run(arguments);
+        assert_eq!(ended, ok, "{name}: {said}");
+        assert!(said.contains(want), "{name}: {said}");
+        assert_eq!(
+            said.contains("with_params("),
+            name == "a target" || name == "the strongest",
+            "{name}: {said}"
+        );
+        assert!(ok || !said.contains('|'), "{name}: nothing is measured before it is refused: {said}");
+    }
+}
