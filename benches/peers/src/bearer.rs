@@ -76,7 +76,8 @@ fn with(material: &Material) -> Contest {
     let gate = runtime.block_on(gate(&tokens).build()).expect("the gate stands");
     let whole = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
     calls.contest_ours(&mut contest, "portcullis, the whole gate", whole.finish().expect("is closed"));
-    for row in ["portcullis, its two layers alone, the first time", "portcullis, its two layers alone, again"] {
+    for row in ["portcullis, its two layers alone, the first time", "portcullis, its two layers alone, again"]
+    {
         let hmac = material.algorithm == Algorithm::Hs256;
         // The first time a signature is most of it, for everybody.
         if hmac || row.ends_with("again") {

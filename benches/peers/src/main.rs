@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: bearer, headers, index, limit, seal, stack, tokens
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- loopback # served on 127.0.0.1, asked by `wrk`
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
@@ -13,6 +14,7 @@ mod contest;
 mod decide;
 mod headers;
 mod limit;
+mod loopback;
 mod material;
 mod measure;
 mod seal;
@@ -45,6 +47,9 @@ const TABLES: &[(&str, Run)] = &[
 
 fn main() {
     let wanted = std::env::args().nth(1);
+    if wanted.as_deref() == Some("loopback") {
+        return println!("{}", loopback::run());
+    }
     for (name, run) in TABLES {
         if wanted.as_deref().is_none_or(|wanted| wanted == *name) {
             println!("{}", run());

@@ -7,12 +7,14 @@ use axum::Router;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use portcullis::authz::Rule;
+use portcullis::axum::GateService;
 use portcullis::context::ContextLayer;
 use portcullis::cors::Cors;
 use portcullis::crypto::Algorithm;
-use portcullis::gate::GateBuilder;
+use portcullis::gate::{Gate, GateBuilder};
 use portcullis::headers::SecurityHeaders;
 use portcullis::rate_limit::{Quota, RateKey, RateLimit, RateLimitLayer};
+use portcullis::token::Tokens;
 use tower::ServiceBuilder;
 use tower_governor::GovernorLayer;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
@@ -27,7 +29,7 @@ use crate::contest::{Contest, Kind};
 use crate::material::{Material, runtime};
 use crate::measure::measure;
 
-const ORIGIN: &str = "https://app.example";
+pub const ORIGIN: &str = "https://app.example";
 
 type Governor = Arc<
     GovernorConfig<PeerIpKeyExtractor, governor::middleware::NoOpMiddleware<governor::clock::QuantaInstant>>,
@@ -45,40 +47,21 @@ fn with(material: &Material) -> Contest {
     let calls = Calls::new(material, AUTHORIZATION);
     contest.add(Kind::Bare, "bare", calls.again(&mut bare()));
 
-    let eight = eight();
-    let set = |n: usize| SetResponseHeaderLayer::overriding(eight[n].0.clone(), eight[n].1.clone());
-    let governor: Governor = Arc::new(
-        GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish().expect("is a quota"),
-    );
-    let before = || {
-        ServiceBuilder::new()
-            .layer(cors())
-            .layer(set(0))
-            .layer(set(1))
-            .layer(set(2))
-            .layer(set(3))
-            .layer(set(4))
-            .layer(set(5))
-            .layer(set(6))
-            .layer(set(7))
-            .layer(GovernorLayer::new(governor.clone()))
-    };
-    let jwt = runtime.block_on(jwt_authorizer(material));
-    let router = bare()
-        .layer(before().map_response(|Answer(response)| response).layer(jwt.clone()).map_response(Answer));
+    let router = runtime.block_on(usual_with_layer(material));
     calls.contest(
         &mut contest,
         Kind::Peer,
         "usual stack, jwt-authorizer, one ServiceBuilder",
         with_headers(router),
     );
-    let router = axum_jwt_auth(material).layer(before());
+    let router = usual_with_extractor(material);
     calls.contest(
         &mut contest,
         Kind::Peer,
         "usual stack, axum-jwt-auth, one ServiceBuilder",
         with_headers(router),
     );
+    let (governor, eight, jwt) = (governor(), eight(), runtime.block_on(jwt_authorizer(material)));
     let token =
         ServiceBuilder::new().map_response(|Answer(response)| response).layer(jwt).map_response(Answer);
     let router = bare().layer(token);
@@ -94,14 +77,8 @@ fn with(material: &Material) -> Contest {
     );
 
     let tokens = material.tokens(&runtime);
-    let gate = whole(gate(&tokens), Quota::per_second(u32::MAX));
-    let gate = runtime.block_on(gate.build()).expect("the gate stands");
-    let closed = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
-    calls.contest_ours(
-        &mut contest,
-        "portcullis, the whole gate",
-        with_headers(closed.finish().expect("is closed")),
-    );
+    let (gate, closed) = runtime.block_on(gated(&tokens, Quota::per_second(u32::MAX)));
+    calls.contest_ours(&mut contest, "portcullis, the whole gate", with_headers(closed));
     for (row, allocations) in
         [("portcullis, the whole gate, the first time", 14), ("portcullis, the whole gate, again", 8)]
     {
@@ -117,6 +94,44 @@ fn with(material: &Material) -> Contest {
         tokens.revocations().shutdown().await;
     });
     contest
+}
+
+/// What everybody puts in front, but for the token.
+macro_rules! before {
+    () => {{
+        let eight = eight();
+        let set = |n: usize| SetResponseHeaderLayer::overriding(eight[n].0.clone(), eight[n].1.clone());
+        ServiceBuilder::new()
+            .layer(cors())
+            .layer(set(0))
+            .layer(set(1))
+            .layer(set(2))
+            .layer(set(3))
+            .layer(set(4))
+            .layer(set(5))
+            .layer(set(6))
+            .layer(set(7))
+            .layer(GovernorLayer::new(governor()))
+    }};
+}
+
+/// The usual stack in one `ServiceBuilder`, with jwt-authorizer.
+pub async fn usual_with_layer(material: &Material) -> Router {
+    let jwt = jwt_authorizer(material).await;
+    bare().layer(before!().map_response(|Answer(response)| response).layer(jwt).map_response(Answer))
+}
+
+/// The usual stack in one `ServiceBuilder`, with axum-jwt-auth.
+pub fn usual_with_extractor(material: &Material) -> Router {
+    axum_jwt_auth(material).layer(before!())
+}
+
+/// Our gate with the same.
+pub async fn gated(tokens: &Tokens, quota: Quota) -> (Gate, GateService) {
+    let gate = whole(gate(tokens), quota).build().await.expect("the gate stands");
+    let closed = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
+    let closed = closed.finish().expect("is closed");
+    (gate, closed)
 }
 
 /// What it costs to tell somebody to wait.
@@ -138,11 +153,8 @@ pub fn refused() -> String {
     });
     let material = Material::new(Algorithm::Hs256);
     let tokens = material.tokens(&runtime);
-    let gate = runtime.block_on(whole(gate(&tokens), Quota::per_hour(1)).build()).expect("the gate stands");
-    let closed = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
-    contest.add(Kind::Ours, "portcullis, the whole gate", {
-        answered(closed.finish().expect("is closed"), StatusCode::TOO_MANY_REQUESTS)
-    });
+    let (gate, closed) = runtime.block_on(gated(&tokens, Quota::per_hour(1)));
+    contest.add(Kind::Ours, "portcullis, the whole gate", answered(closed, StatusCode::TOO_MANY_REQUESTS));
     for row in ["portcullis, its layer and the context", "portcullis, the whole gate"] {
         contest.target_of_bare(row, 1.2);
         contest.target_of_allocations(row, 0);
@@ -180,6 +192,12 @@ fn separate(router: Router, governor: &Governor, eight: &[(http::HeaderName, Hea
         router.layer(SetResponseHeaderLayer::overriding(name.clone(), value.clone()))
     };
     eight.iter().fold(router, set).layer(cors())
+}
+
+/// A limit nobody reaches.
+fn governor() -> Governor {
+    let config = GovernorConfigBuilder::default().per_nanosecond(1).burst_size(u32::MAX).finish();
+    Arc::new(config.expect("is a quota"))
 }
 
 fn eight() -> Vec<(http::HeaderName, HeaderValue)> {
