@@ -50,12 +50,16 @@ impl Contest {
         self.target(row, "of the best peer", self.net(self.cost(row)) / peer, at_most);
     }
 
-    /// At most so much of the floor, and this many nanoseconds.
-    pub fn target_of_floor(&mut self, row: &str, at_most: f64, and_nanos: f64) {
+    /// At most so much of the floor.
+    pub fn target_of_floor(&mut self, row: &str, at_most: f64) {
         let floor = self.best(Kind::Floor).map_or(f64::NAN, |(_, cost)| cost.nanos);
-        let and = if and_nanos > 0.0 { format!(" after {and_nanos} ns") } else { String::new() };
-        let found = (self.cost(row).nanos - and_nanos) / floor;
-        self.target(row, &format!("of the floor{and}"), found, at_most);
+        self.target(row, "of the floor", self.cost(row).nanos / floor, at_most);
+    }
+
+    /// At most so much of another row, and this many nanoseconds.
+    pub fn target_of_row(&mut self, row: &str, other: &str, at_most: f64, and_nanos: f64) {
+        let found = (self.cost(row).nanos - and_nanos) / self.cost(other).nanos;
+        self.target(row, &format!("of `{other}` after {and_nanos} ns"), found, at_most);
     }
 
     /// At most so much of doing without.
