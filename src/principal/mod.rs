@@ -20,7 +20,9 @@
 //! ```
 
 mod auth_method;
+mod bearer;
 mod epoch;
+mod names;
 mod verified;
 
 use std::fmt;
@@ -30,7 +32,9 @@ use crate::id::{FamilyId, Subject, TenantId, TokenId};
 use crate::time::Timestamp;
 
 pub use auth_method::{Actor, Assurance, AuthMethod};
+pub(crate) use bearer::Bearer;
 pub use epoch::Epoch;
+pub(crate) use names::{Few, Names, Span, Spans};
 pub use verified::Verified;
 
 /// Who acts in a request. Anonymous is a principal too.
@@ -56,10 +60,10 @@ struct Inner {
     kind: PrincipalKind,
     tenant: TenantId,
     subject: Option<Subject>,
-    roles: Vec<Arc<str>>,
-    scopes: Option<Vec<Arc<str>>>,
+    roles: Names,
+    scopes: Option<Names>,
     actor: Option<Actor>,
-    auth_methods: Vec<AuthMethod>,
+    auth_methods: Few<AuthMethod, 8>,
     auth_time: Option<Timestamp>,
     family: Option<FamilyId>,
     token: Option<TokenId>,
@@ -67,6 +71,8 @@ struct Inner {
     expires_at: Option<Timestamp>,
     claims: Option<Arc<str>>,
 }
+
+const NO_METHOD: Few<AuthMethod, 8> = Few::new(AuthMethod::Password);
 
 /// What kind of party a [`Principal`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,10 +118,10 @@ impl Principal {
             kind,
             tenant,
             subject,
-            roles: Vec::new(),
+            roles: Names::Listed(Vec::new()),
             scopes: None,
             actor: None,
-            auth_methods: Vec::new(),
+            auth_methods: NO_METHOD,
             auth_time: None,
             family: None,
             token: None,
@@ -133,13 +139,13 @@ impl Principal {
     /// Replaces the roles.
     #[must_use]
     pub fn with_roles<R: Into<Arc<str>>>(self, roles: impl IntoIterator<Item = R>) -> Self {
-        self.with(|inner| inner.roles = roles.into_iter().map(Into::into).collect())
+        self.with(|inner| inner.roles = roles.into_iter().collect())
     }
 
     /// Limits what the principal may do to these scopes.
     #[must_use]
     pub fn with_scopes<S: Into<Arc<str>>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.with(|inner| inner.scopes = Some(scopes.into_iter().map(Into::into).collect()))
+        self.with(|inner| inner.scopes = Some(scopes.into_iter().collect()))
     }
 
     /// Names who acts on the subject's behalf.
@@ -151,7 +157,7 @@ impl Principal {
     /// Says how the subject proved itself.
     #[must_use]
     pub fn with_auth_methods(self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
-        self.with(|inner| inner.auth_methods = methods.into_iter().collect())
+        self.with(|inner| inner.auth_methods = Few::all(AuthMethod::Password, methods))
     }
 
     /// Says when the subject proved itself.
@@ -213,7 +219,7 @@ impl Principal {
 
     /// The names of its roles.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
-        self.0.roles.iter().map(AsRef::as_ref)
+        self.0.roles.iter()
     }
 
     /// Whether it holds this role itself; what a role inherits is the role model's business.
@@ -225,7 +231,7 @@ impl Principal {
     /// The scopes its credential is limited to; `None` if the credential is not limited.
     #[must_use]
     pub fn scopes(&self) -> Option<impl Iterator<Item = &str>> {
-        self.0.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref))
+        self.0.scopes.as_ref().map(Names::iter)
     }
 
     /// Who acts on its behalf, if somebody does.
@@ -237,13 +243,13 @@ impl Principal {
     /// How it proved itself (RFC 8176).
     #[must_use]
     pub fn auth_methods(&self) -> &[AuthMethod] {
-        &self.0.auth_methods
+        self.0.auth_methods.as_slice()
     }
 
     /// How sure we are, derived from the methods.
     #[must_use]
     pub fn assurance(&self) -> Option<Assurance> {
-        Assurance::of(&self.0.auth_methods)
+        Assurance::of(self.auth_methods())
     }
 
     /// When it proved itself; refreshing does not move it.

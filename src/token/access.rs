@@ -4,7 +4,7 @@ use crate::id::TenantId;
 use crate::principal::{Principal, Verified};
 use crate::store::TokenKind;
 use crate::token::Tokens;
-use crate::token::codec::{DecodedToken, TokenError};
+use crate::token::codec::TokenError;
 use crate::token::revocation::{Credential, Standing};
 use crate::token::verify::{TokenRefusal, VerifyAccessToken};
 
@@ -25,21 +25,22 @@ impl AccessTokens {
 
 impl VerifyAccessToken for AccessTokens {
     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
-        let decoded = self.tokens.codec().decode(token, self.tokens.clock().now()).map_err(|error| {
+        let codec = self.tokens.codec();
+        let now = self.tokens.clock().now();
+        let (bearer, _) = codec.bearer(&codec.keys(), token, now, &self.tenant).map_err(|error| {
             tracing::debug!(reason = %error, "an access token was refused");
             match error {
                 TokenError::Expired => TokenRefusal::Expired,
                 _ => TokenRefusal::Invalid,
             }
         })?;
-        let claims = decoded.claims();
         let credential = Credential {
             kind: TokenKind::Access,
-            tenant: claims.tenant(),
-            subject: claims.subject(),
-            family: claims.family(),
-            token: claims.id(),
-            epoch: claims.epoch(),
+            tenant: &bearer.tenant,
+            subject: &bearer.subject,
+            family: bearer.family.as_ref(),
+            token: &bearer.token,
+            epoch: bearer.epoch,
         };
         match self.tokens.revocations().view().standing(&credential) {
             Standing::Live => {}
@@ -47,32 +48,9 @@ impl VerifyAccessToken for AccessTokens {
             Standing::Stale => return Err(TokenRefusal::Stale),
             Standing::Unknown => return Err(TokenRefusal::Unavailable),
         }
-        if *claims.tenant() != self.tenant {
+        if bearer.tenant != self.tenant {
             return Err(TokenRefusal::OtherTenant);
         }
-        Ok(Verified::vouch(principal(decoded.into_inner())))
+        Ok(Verified::vouch(bearer.into()))
     }
-}
-
-fn principal(decoded: DecodedToken) -> Principal {
-    let (claims, payload) = decoded.into_parts();
-    let mut principal = Principal::user(claims.tenant().clone(), claims.subject().clone())
-        .with_roles(claims.roles().iter().map(String::as_str))
-        .with_auth_methods(claims.auth_methods().iter().copied())
-        .with_token(claims.id().clone(), claims.expires_at())
-        .with_epoch(claims.epoch())
-        .with_claims_json(payload);
-    if let Some(scopes) = claims.scopes() {
-        principal = principal.with_scopes(scopes.iter().map(String::as_str));
-    }
-    if let Some(family) = claims.family() {
-        principal = principal.with_family(family.clone());
-    }
-    if let Some(at) = claims.auth_time() {
-        principal = principal.with_auth_time(at);
-    }
-    if let Some(actor) = claims.actor() {
-        principal = principal.with_actor(actor.clone());
-    }
-    principal
 }

@@ -24,6 +24,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
@@ -31,8 +32,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{ConfigError, Error, ErrorKind, Result};
 use crate::id::{FamilyId, Subject, TenantId, TokenId};
-use crate::principal::{Actor, AuthMethod, Epoch};
+use crate::principal::{Actor, AuthMethod, Bearer, Epoch, Few};
 use crate::time::Timestamp;
+use crate::token::times::Times;
 
 /// 9999-12-31T23:59:59Z, the last `NumericDate` that is accepted.
 pub(super) const MAX_NUMERIC_DATE: i64 = 253_402_300_799;
@@ -253,6 +255,29 @@ impl Claims {
     #[must_use]
     pub fn extra(&self) -> &Map<String, Value> {
         &self.extra
+    }
+
+    pub(super) fn times(&self) -> Times {
+        Times { iat: self.iat, exp: self.exp, nbf: self.nbf }
+    }
+
+    /// Who a token of these claims speaks for; `payload` is the same as text.
+    pub(super) fn into_bearer(self, payload: Arc<str>) -> Bearer {
+        let expires_at = self.expires_at();
+        Bearer {
+            tenant: self.tid,
+            subject: self.sub,
+            roles: self.roles.into_iter().collect(),
+            scopes: self.scope.map(|scopes| scopes.into_iter().collect()),
+            actor: self.act,
+            auth_methods: Few::all(AuthMethod::Password, self.amr),
+            auth_time: self.auth_time.map(Timestamp::from_secs),
+            family: self.sid,
+            token: self.jti,
+            epoch: self.epoch,
+            expires_at,
+            claims: payload,
+        }
     }
 
     /// What reading would refuse is not written.

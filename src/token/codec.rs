@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::AsOut as _;
 use secrecy::SecretString;
 
-use crate::crypto::{KeyPurpose, Keyring};
+use crate::crypto::{Key, Keyring};
 use crate::error::{ConfigError, Error, ErrorKind, Result};
-use crate::principal::Verified;
+use crate::id::TenantId;
+use crate::principal::{Bearer, Verified};
 use crate::time::Timestamp;
 use crate::token::claims::Claims;
-use crate::token::read;
+use crate::token::keys::Keys;
+use crate::token::times::Times;
+use crate::token::{read, scan};
 
 /// Longest token that is looked at, in bytes (RFC 8725 section 3.11 asks for a limit; ours stands before base64).
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -61,9 +65,8 @@ pub const LEEWAY_SECS: u64 = 5;
 /// assert_eq!(codec.decode(token.expose_secret(), later).unwrap_err(), TokenError::Expired);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct TokenCodec {
-    ring: ArcSwap<Keyring>,
+    keys: ArcSwap<Keys>,
     issuer: Box<str>,
     audience: Box<str>,
 }
@@ -90,7 +93,8 @@ impl TokenCodec {
                 ));
             }
         }
-        Ok(Self { ring: ArcSwap::new(for_tokens(ring)?), issuer: issuer.into(), audience: audience.into() })
+        let keys = ArcSwap::from_pointee(Keys::new(ring)?);
+        Ok(Self { keys, issuer: issuer.into(), audience: audience.into() })
     }
 
     /// Changes all keys in one step. Calls that are running end with the keys they began with.
@@ -99,14 +103,14 @@ impl TokenCodec {
     ///
     /// [`ConfigError`] if the ring is not for signing tokens; the old one stays.
     pub fn replace_keyring(&self, ring: Arc<Keyring>) -> Result<(), ConfigError> {
-        self.ring.store(for_tokens(ring)?);
+        self.keys.store(Arc::new(Keys::new(ring)?));
         Ok(())
     }
 
     /// The keys in use.
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
-        self.ring.load_full()
+        Arc::clone(self.keys.load().ring())
     }
 
     /// `iss` of every token.
@@ -129,20 +133,17 @@ impl TokenCodec {
     /// would be longer than [`MAX_MINTED_BYTES`], or if the ring only verifies.
     pub fn encode(&self, claims: &Claims) -> Result<SecretString> {
         claims.check()?;
-        let ring = self.ring.load();
-        let key = ring.primary();
-        let (algorithm, signature) = key
-            .signature()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "the primary key does not sign"))?;
+        let keys = self.keys.load();
+        let primary = keys.header().zip(keys.ring().primary().signature());
+        let (header, (_, signature)) =
+            primary.ok_or_else(|| Error::new(ErrorKind::Internal, "the primary key does not sign"))?;
         let payload =
             serde_json::to_vec(&claims.for_audience(&self.issuer, &self.audience)).map_err(|source| {
                 Error::new(ErrorKind::Internal, "claims cannot be written as json").with_source(source)
             })?;
-        // Neither name needs escaping: both are of letters, digits, `-` and `_`.
-        let header = format!(r#"{{"alg":"{algorithm}","kid":"{}","typ":"at+jwt"}}"#, key.id());
 
-        let mut token = String::with_capacity((header.len() + payload.len() + 512) * 4 / 3);
-        URL_SAFE_NO_PAD.encode_string(header, &mut token);
+        let mut token = String::with_capacity(header.len() + (payload.len() + 512) * 4 / 3);
+        token.push_str(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         if token.len() > MAX_MINTED_BYTES {
@@ -165,40 +166,59 @@ impl TokenCodec {
     /// [`TokenError::Expired`] if its time is over and nothing else is wrong with it; otherwise
     /// [`TokenError::Invalid`].
     pub fn decode(&self, token: &str, now: Timestamp) -> Result<Verified<DecodedToken>, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::Invalid("the token is longer than 8 KiB"));
-        }
-        let (message, signature) = token.rsplit_once('.').ok_or(NOT_THREE)?;
-        let (header, payload) = message.split_once('.').ok_or(NOT_THREE)?;
-        if payload.contains('.') {
-            return Err(NOT_THREE);
-        }
-        let header = segment(header)?;
-        let header = std::str::from_utf8(&header).map_err(|_| NOT_UTF8)?;
-        let header = read::header(header).map_err(TokenError::Invalid)?;
-        if !is_access_token_type(&header.typ) {
-            return Err(TokenError::Invalid("`typ` is not that of an access token"));
-        }
+        open(&self.keys.load(), token, |payload| {
+            let scanned = scan::claims(payload, &self.issuer, &self.audience);
+            let claims = match scanned.and_then(|scanned| scanned.to_claims()) {
+                Some(claims) => claims,
+                None => self.read(payload)?,
+            };
+            claims.times().check(now)?;
+            Ok(Verified::vouch(DecodedToken { claims, payload: payload.into() }))
+        })
+    }
 
-        let ring = self.ring.load();
-        let key = match &header.kid {
-            Some(id) => ring.find(id).ok_or(TokenError::Invalid("`kid` names no key of the ring"))?,
-            None => ring.primary(),
-        };
-        let (algorithm, verifier) =
-            key.signature().ok_or(TokenError::Invalid("the key is not for signatures"))?;
-        // The key decides; the header can only agree (RFC 8725 section 3.1).
-        if header.alg != algorithm.as_str() {
-            return Err(TokenError::Invalid("`alg` is not the algorithm of the key"));
-        }
-        if !verifier.verify(message.as_bytes(), &segment(signature)?) {
-            return Err(TokenError::Invalid("the signature does not match"));
-        }
+    /// The keys in use, for as long as a token is looked at.
+    pub(super) fn keys(&self) -> Guard<Arc<Keys>> {
+        self.keys.load()
+    }
 
-        let payload = String::from_utf8(segment(payload)?).map_err(|_| NOT_UTF8)?;
-        let claims = read::claims(&payload, &self.issuer, &self.audience).map_err(TokenError::Invalid)?;
-        check_times(&claims, now)?;
-        Ok(Verified::vouch(DecodedToken { claims, payload: payload.into() }))
+    /// Reads a token as [`decode`](Self::decode) does, and makes of it nothing but who it speaks for: most likely
+    /// somebody of `tenant`.
+    pub(super) fn bearer(
+        &self,
+        keys: &Keys,
+        token: &str,
+        now: Timestamp,
+        tenant: &TenantId,
+    ) -> Result<(Bearer, Times), TokenError> {
+        open(keys, token, |payload| {
+            let scanned = scan::claims(payload, &self.issuer, &self.audience);
+            let bearer = scanned.and_then(|scanned| Some((scanned.to_bearer(tenant)?, scanned.times())));
+            let (bearer, times) = match bearer {
+                Some(bearer) => bearer,
+                None => {
+                    let claims = self.read(payload)?;
+                    let times = claims.times();
+                    (claims.into_bearer(payload.into()), times)
+                }
+            };
+            times.check(now)?;
+            Ok((bearer, times))
+        })
+    }
+
+    fn read(&self, payload: &str) -> Result<Claims, TokenError> {
+        read::claims(payload, &self.issuer, &self.audience).map_err(TokenError::Invalid)
+    }
+}
+
+impl std::fmt::Debug for TokenCodec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenCodec")
+            .field("ring", self.keys.load().ring())
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish()
     }
 }
 
@@ -249,44 +269,80 @@ pub enum TokenError {
 
 const NOT_THREE: TokenError = TokenError::Invalid("the token has not three segments");
 const NOT_UTF8: TokenError = TokenError::Invalid("a segment is not utf-8");
+const NOT_FOR_SIGNATURES: TokenError = TokenError::Invalid("the key is not for signatures");
 
-fn for_tokens(ring: Arc<Keyring>) -> Result<Arc<Keyring>, ConfigError> {
-    if ring.purpose() == KeyPurpose::TokenSigning {
-        return Ok(ring);
+/// Checks the form of a token, its header and its signature, and hands its payload on.
+fn open<T>(
+    keys: &Keys,
+    token: &str,
+    read: impl FnOnce(&str) -> Result<T, TokenError>,
+) -> Result<T, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::Invalid("the token is longer than 8 KiB"));
     }
-    Err(ConfigError::new(
-        "keyring",
-        "is not for signing tokens",
-        "use a key made by `Key::generate` or `Key::hmac_secret`",
-    ))
+    let (message, signature) = token.rsplit_once('.').ok_or(NOT_THREE)?;
+    let (header, payload) = message.split_once('.').ok_or(NOT_THREE)?;
+    if payload.contains('.') {
+        return Err(NOT_THREE);
+    }
+    let key = match keys.recognize(header) {
+        Some(key) => key,
+        None => named(keys.ring(), header)?,
+    };
+    let (_, verifier) = key.signature().ok_or(NOT_FOR_SIGNATURES)?;
+    if !segment::<512, _>(signature, |signature| verifier.verify(message.as_bytes(), signature))? {
+        return Err(TokenError::Invalid("the signature does not match"));
+    }
+    segment::<1024, _>(payload, |payload| read(std::str::from_utf8(payload).map_err(|_| NOT_UTF8)?))?
 }
 
-/// Canonical base64url without padding: the decoder refuses padding, white space and loose bits at the end.
-fn segment(text: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Invalid("a segment is not canonical base64url"))
+/// The key that a header names which none of ours wrote just so.
+fn named<'a>(ring: &'a Keyring, header: &str) -> Result<&'a Key, TokenError> {
+    let header = segment::<256, _>(header, |header| {
+        let header = std::str::from_utf8(header).map_err(|_| NOT_UTF8)?;
+        read::header(header).map_err(TokenError::Invalid)
+    })??;
+    if !is_access_token_type(&header.typ) {
+        return Err(TokenError::Invalid("`typ` is not that of an access token"));
+    }
+    let key = match &header.kid {
+        Some(id) => ring.find(id).ok_or(TokenError::Invalid("`kid` names no key of the ring"))?,
+        None => ring.primary(),
+    };
+    let (algorithm, _) = key.signature().ok_or(NOT_FOR_SIGNATURES)?;
+    // The key decides; the header can only agree (RFC 8725 section 3.1).
+    if header.alg != algorithm.as_str() {
+        return Err(TokenError::Invalid("`alg` is not the algorithm of the key"));
+    }
+    Ok(key)
+}
+
+/// Decodes canonical base64url without padding - white space, padding and loose bits at the end are refused - on the
+/// stack, up to `N` bytes.
+fn segment<const N: usize, T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> Result<T, TokenError> {
+    let decoder = base64_simd::URL_SAFE_NO_PAD;
+    let most = decoder.estimated_decoded_length(text.len());
+    let (mut here, mut heap);
+    let room: &mut [u8] = if most <= N {
+        here = [0; N];
+        &mut here
+    } else {
+        heap = vec![0; most];
+        &mut heap
+    };
+    let bytes = decoder
+        .decode(text.as_bytes(), room.as_out())
+        .map_err(|_| TokenError::Invalid("a segment is not canonical base64url"))?;
+    Ok(read(bytes))
 }
 
 fn is_access_token_type(typ: &str) -> bool {
     ["at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
 }
 
-fn check_times(claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
-    let latest = now + std::time::Duration::from_secs(LEEWAY_SECS);
-    if claims.expires_at() <= claims.issued_at() {
-        return Err(TokenError::Invalid("`exp` is not later than `iat`"));
-    }
-    if claims.issued_at() > latest {
-        return Err(TokenError::Invalid("`iat` lies in the future"));
-    }
-    if claims.not_before().is_some_and(|nbf| nbf > latest) {
-        return Err(TokenError::Invalid("`nbf` lies in the future"));
-    }
-    if claims.expires_at() <= now {
-        return Err(TokenError::Expired);
-    }
-    Ok(())
-}
-
 fn too_long() -> Error {
     Error::new(ErrorKind::Internal, "the token would be longer than 4 KiB; put less into its claims")
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,11 +72,14 @@ mod codec;
 mod grant;
 mod issuer;
 mod jwks;
+mod keys;
 mod policy;
 mod read;
 mod refresh;
 mod revocation;
+mod scan;
 mod strict;
+mod times;
 mod verify;
 
 pub use access::AccessTokens;
