@@ -42,3 +42,20 @@ impl From<Bearer> for Principal {
         }))
     }
 }
+
+#[cfg(test)]
+impl Principal {
+    /// How many hold this very principal.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// All that can be asked about it.
+    pub(crate) fn everything(&self) -> String {
+        let scopes = self.scopes().map(Iterator::collect::<Vec<_>>);
+        let who = (self, self.kind(), self.is_anonymous(), self.tenant(), self.subject(), self.actor());
+        let rights = (self.roles().collect::<Vec<_>>(), scopes);
+        let proof = (self.auth_methods(), self.assurance(), self.auth_time(), self.family(), self.token());
+        format!("{who:?} {rights:?} {proof:?} {:?}", (self.epoch(), self.expires_at(), self.claims_json()))
+    }
+}

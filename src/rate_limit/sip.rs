@@ -56,8 +56,9 @@ impl<const WORD: usize, const END: usize> Sip<WORD, END> {
     }
 }
 
+/// One round of SipHash.
 #[inline]
-fn round(v: &mut [u64; 4]) {
+pub(crate) fn round(v: &mut [u64; 4]) {
     let [mut v0, mut v1, mut v2, mut v3] = *v;
     v0 = v0.wrapping_add(v1);
     v2 = v2.wrapping_add(v3);

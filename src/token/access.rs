@@ -1,4 +1,5 @@
-//! Access tokens, verified: signature and claims by the codec, revocation by the view. No store call, no lock.
+//! Access tokens, verified: signature and claims by the codec or the cache, revocation by the view. No store call, no
+//! lock.
 
 use crate::id::TenantId;
 use crate::principal::{Principal, Verified};
@@ -25,22 +26,44 @@ impl AccessTokens {
 
 impl VerifyAccessToken for AccessTokens {
     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
-        let codec = self.tokens.codec();
-        let now = self.tokens.clock().now();
-        let (bearer, _) = codec.bearer(&codec.keys(), token, now, &self.tenant).map_err(|error| {
+        let (codec, now) = (self.tokens.codec(), self.tokens.clock().now());
+        let keys = codec.keys();
+        let known = self.tokens.cache().and_then(|cache| Some((cache, cache.name(token)?)));
+        if let Some(principal) = known.and_then(|(cache, name)| cache.get(name, keys.generation(), now)) {
+            self.admit(&principal)?;
+            return Ok(Verified::vouch(principal));
+        }
+        let (bearer, times) = codec.bearer(&keys, token, now, &self.tenant).map_err(|error| {
             tracing::debug!(reason = %error, "an access token was refused");
             match error {
                 TokenError::Expired => TokenRefusal::Expired,
                 _ => TokenRefusal::Invalid,
             }
         })?;
+        let principal = Principal::from(bearer);
+        self.admit(&principal)?;
+        if let Some((cache, name)) = known {
+            // Under the keys it was verified with, even if others are in force by now.
+            cache.put(name, keys.generation(), times, principal.clone());
+        }
+        Ok(Verified::vouch(principal))
+    }
+}
+
+impl AccessTokens {
+    /// What is asked on every request, also about a token that was verified before.
+    fn admit(&self, principal: &Principal) -> Result<(), TokenRefusal> {
+        // Every token names both.
+        let (Some(subject), Some(token)) = (principal.subject(), principal.token()) else {
+            return Err(TokenRefusal::Invalid);
+        };
         let credential = Credential {
             kind: TokenKind::Access,
-            tenant: &bearer.tenant,
-            subject: &bearer.subject,
-            family: bearer.family.as_ref(),
-            token: &bearer.token,
-            epoch: bearer.epoch,
+            tenant: principal.tenant(),
+            subject,
+            family: principal.family(),
+            token,
+            epoch: principal.epoch(),
         };
         match self.tokens.revocations().view().standing(&credential) {
             Standing::Live => {}
@@ -48,9 +71,12 @@ impl VerifyAccessToken for AccessTokens {
             Standing::Stale => return Err(TokenRefusal::Stale),
             Standing::Unknown => return Err(TokenRefusal::Unavailable),
         }
-        if bearer.tenant != self.tenant {
+        if *principal.tenant() != self.tenant {
             return Err(TokenRefusal::OtherTenant);
         }
-        Ok(Verified::vouch(bearer.into()))
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use crate::principal::{Epoch, Verified};
 use crate::secret::OpaqueToken;
 use crate::store::{Kinds, Revocation, RevocationTarget, TokenKind, TokenStore, User};
 use crate::time::{Clock, Timestamp};
+use crate::token::cache::TokenCache;
 use crate::token::claims::Claims;
 use crate::token::codec::{LEEWAY_SECS, TokenCodec};
 use crate::token::grant::Grant;
@@ -54,6 +55,7 @@ struct Inner {
     revocations: Revocations,
     policy: TokenPolicy,
     clock: Arc<dyn Clock>,
+    cache: Option<TokenCache>,
 }
 
 impl Tokens {
@@ -61,7 +63,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if a lifetime is out of range.
+    /// [`ConfigError`] if a setting of the policy is out of range, or if the operating system supplies no randomness for the
+    /// cache of verified tokens.
     pub fn new(
         codec: TokenCodec,
         store: Arc<dyn TokenStore>,
@@ -71,7 +74,15 @@ impl Tokens {
     ) -> Result<Self, ConfigError> {
         let policy = policy.check()?;
         let refresh = RefreshTokens::new(Arc::clone(&store), policy);
-        Ok(Self(Arc::new(Inner { codec, store, refresh, revocations, policy, clock })))
+        let cache = Some(policy.token_cache()).filter(|size| *size > 0).map(TokenCache::new).transpose();
+        let cache = cache.map_err(|_| {
+            ConfigError::new(
+                "token cache",
+                "cannot be made: the operating system supplied no randomness",
+                "see why getrandom(2) fails here",
+            )
+        })?;
+        Ok(Self(Arc::new(Inner { codec, store, refresh, revocations, policy, clock, cache })))
     }
 
     /// Starts a family for a user who has just proved who they are.
@@ -181,6 +192,11 @@ impl Tokens {
     #[must_use]
     pub fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    /// The access tokens that were verified lately, of all tenants.
+    pub(super) fn cache(&self) -> Option<&TokenCache> {
+        self.0.cache.as_ref()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

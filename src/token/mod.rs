@@ -67,6 +67,7 @@
 //! ```
 
 mod access;
+mod cache;
 mod claims;
 mod codec;
 mod grant;
@@ -74,6 +75,7 @@ mod issuer;
 mod jwks;
 mod keys;
 mod policy;
+mod prf;
 mod read;
 mod refresh;
 mod revocation;

@@ -1,4 +1,4 @@
-//! How long tokens live.
+//! How long tokens live, and how many are remembered.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long tokens live. The default follows RFC 9700 and ASVS 10.4.8.
+/// How long tokens live, and how many verified ones are remembered. The default follows RFC 9700 and ASVS 10.4.8.
 ///
 /// | setting | default | allowed |
 /// |---|---|---|
@@ -15,12 +15,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// | refresh token, idle | 7 d | up to the absolute lifetime |
 /// | refresh token, absolute | 30 d | up to 90 d |
 /// | grace for a repeated refresh | 10 s | 0 to 60 s |
+/// | verified access tokens remembered | 16 384 | 0 to 1 048 576 |
 #[derive(Clone, Copy, Debug)]
 pub struct TokenPolicy {
     access: Duration,
     refresh_idle: Duration,
     refresh_absolute: Duration,
     grace: Duration,
+    cached: usize,
 }
 
 impl Default for TokenPolicy {
@@ -30,6 +32,7 @@ impl Default for TokenPolicy {
             refresh_idle: 7 * DAY,
             refresh_absolute: 30 * DAY,
             grace: Duration::from_secs(10),
+            cached: 16_384,
         }
     }
 }
@@ -54,6 +57,20 @@ impl TokenPolicy {
         Self { grace, ..self }
     }
 
+    /// Remembers about this many access tokens that were verified, so that a token that comes again costs no signature.
+    /// What binds a token binds it on every request: revocation is asked for, `exp` compared, and other keys or another
+    /// tenant begin anew. A token takes about a kilobyte, up to the size of its own claims above that.
+    #[must_use]
+    pub fn with_token_cache(self, tokens: usize) -> Self {
+        Self { cached: tokens, ..self }
+    }
+
+    /// Verifies the signature of every access token on every request.
+    #[must_use]
+    pub fn without_token_cache(self) -> Self {
+        self.with_token_cache(0)
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors
@@ -76,6 +93,7 @@ impl TokenPolicy {
             "use at least 1 second and at most the absolute lifetime",
         )?;
         range("refresh grace", self.grace <= MINUTE, "use at most 60 seconds")?;
+        range("token cache", self.cached <= 1 << 20, "use at most 1048576 tokens")?;
         Ok(self)
     }
 
@@ -95,6 +113,12 @@ impl TokenPolicy {
     #[must_use]
     pub fn refresh_absolute(&self) -> Duration {
         self.refresh_absolute
+    }
+
+    /// How many verified access tokens are remembered; none if 0.
+    #[must_use]
+    pub fn token_cache(&self) -> usize {
+        self.cached
     }
 
     /// How long a repeated refresh gets the same answer.
@@ -119,6 +143,7 @@ mod tests {
             (default.with_refresh_lifetime(DAY, 91 * DAY), "refresh lifetime, absolute"),
             (default.with_refresh_lifetime(Duration::ZERO, DAY), "refresh lifetime, idle"),
             (default.with_grace(2 * MINUTE), "refresh grace"),
+            (default.with_token_cache((1 << 20) + 1), "token cache"),
         ] {
             assert_eq!(policy.check().unwrap_err().field(), field);
         }

@@ -2,17 +2,25 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
+use portcullis::account::Accounts;
+use portcullis::audit::MemorySink;
 use portcullis::authz::{AccessMap, AuthorizeLayer, Authorizer, Role, RoleModel, Rule};
 use portcullis::context::ContextLayer;
+use portcullis::crypto::{Algorithm, Key, Keyring, StaticKeys};
 use portcullis::firewall::{Firewall, FirewallLayer};
 use portcullis::gate::Gate;
 use portcullis::headers::{SecurityHeaders, SecurityHeadersLayer};
+use portcullis::id::{FamilyId, TokenId};
 use portcullis::network::Connection;
-use portcullis::principal::{Principal, Verified};
-use portcullis::token::{TokenRefusal, VerifyAccessToken};
+use portcullis::principal::{AuthMethod, Principal, Verified};
+use portcullis::store::MemoryStore;
+use portcullis::time::{Clock as _, ManualClock};
+use portcullis::token::{AccessTokens, Claims, TokenRefusal, VerifyAccessToken};
 use portcullis::{Subject, TenantId};
 use secrecy::ExposeSecret as _;
 use tower::{Layer as _, Service, ServiceExt as _};
@@ -150,6 +158,59 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
     };
     let alone = allocations(context.layer(Free), from_somewhere());
     assert!(alone <= 5, "ContextLayer: {alone}");
+}
+
+/// From the text of a token to a principal: the principal, its claims, and three identifiers. A token that comes again costs
+/// nothing.
+#[tokio::test]
+async fn verifying_a_token_allocates_next_to_nothing() {
+    for algorithm in [Algorithm::Hs256, Algorithm::EdDsa] {
+        let clock = Arc::new(ManualClock::default());
+        let accounts = Accounts::builder()
+            .with_store(Arc::new(MemoryStore::new()))
+            .with_keys(Arc::new(StaticKeys::danger_new(
+                Keyring::new(Key::generate(algorithm).unwrap()).unwrap(),
+            )))
+            .with_audit(Arc::new(MemorySink::default()))
+            .with_issuer("https://id.example")
+            .with_audience("https://api.example")
+            .with_clock(clock.clone())
+            .build()
+            .await
+            .unwrap();
+        let tokens = accounts.tokens();
+        tokens.revocations().shutdown().await;
+        let access = AccessTokens::new(tokens.clone(), TenantId::default());
+        let now = clock.now();
+        let mint = || {
+            let claims = Claims::new(
+                Subject::mint().unwrap(),
+                TokenId::mint().unwrap(),
+                now,
+                now + Duration::from_secs(600),
+            )
+            .with_family(FamilyId::mint().unwrap())
+            .with_roles(["user", "editor"])
+            .with_scopes(["tasks:read", "tasks:write"])
+            .with_auth_time(now)
+            .with_auth_methods([AuthMethod::Password, AuthMethod::Otp]);
+            tokens.codec().encode(&claims).unwrap()
+        };
+        // What is made once in the life of a thread.
+        access.verify(mint().expose_secret()).unwrap();
+        let token = mint();
+        let counted = || {
+            let mut principal = None;
+            let counted = allocation_counter::measure(|| {
+                principal = access.verify(token.expose_secret()).ok();
+            });
+            assert_eq!(principal.unwrap().roles().collect::<Vec<_>>(), ["user", "editor"]);
+            counted.count_total
+        };
+        let (first, again) = (counted(), counted());
+        assert!(first <= 6, "{algorithm}, first: {first}");
+        assert_eq!(again, 0, "{algorithm}, again");
+    }
 }
 
 /// Headers are cloned from a template, into which those of the handler move.
