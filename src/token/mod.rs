@@ -11,6 +11,8 @@
 //! 1. An access token is a JWT (RFC 9068) of at most ten minutes by default. It is accepted if the [`TokenCodec`] reads
 //!    it, its family and itself are not revoked, and its [`Epoch`](crate::principal::Epoch) is not below its subject's
 //!    floor.
+//!    What a verified token said is remembered ([`TokenPolicy::with_token_cache`]); its time, the keys in force, its revocation
+//!    and its tenant are looked at on every request.
 //! 2. A refresh token is an opaque secret in a family that begins with a sign-in. Each use exchanges it for a successor
 //!    (RFC 9700 section 4.14.2).
 //! 3. Presented again within a grace of ten seconds, while its successor is unused, it gets that very successor again:
