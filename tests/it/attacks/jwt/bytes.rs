@@ -214,8 +214,9 @@ proptest! {
             prop_assert_eq!(&theirs["jti"], ours.id().as_str());
             prop_assert_eq!(&theirs["iat"], ours.issued_at().as_secs());
             prop_assert_eq!(&theirs["exp"], ours.expires_at().as_secs());
-            prop_assert_eq!(theirs.get("roles").unwrap_or(&json!([])), &json!(ours.roles()));
-            prop_assert_eq!(theirs.get("scope"), ours.scopes().map(|scopes| json!(scopes.join(" "))).as_ref());
+            let roles = theirs.get("roles").cloned().unwrap_or_else(|| json!([]));
+            prop_assert_eq!(roles, json!(ours.roles()));
+            prop_assert_eq!(theirs.get("scope").cloned(), ours.scopes().map(|scopes| json!(scopes.join(" "))));
             for (name, value) in ours.extra() {
                 prop_assert_eq!(theirs.get(name), Some(value));
             }
