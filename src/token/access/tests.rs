@@ -79,6 +79,7 @@ fn tenant() -> TenantId {
     TenantId::default()
 }
 
+// ASVS 7.4.1
 #[tokio::test]
 async fn a_revoked_token_is_refused_though_it_was_cached() {
     let world = World::new().await;
@@ -105,6 +106,7 @@ async fn a_token_of_an_earlier_epoch_is_refused_though_it_was_cached() {
     }
 }
 
+// ASVS 9.2.1
 #[tokio::test]
 async fn an_expired_token_is_refused_though_it_was_cached() {
     let world = World::new().await;
