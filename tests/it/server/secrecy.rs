@@ -94,7 +94,8 @@ fn strings(value: &serde_json::Value) -> Vec<String> {
 // ASVS 16.4.1
 #[tokio::test]
 async fn h2_nobody_writes_lines_into_the_log_or_the_audit_trail() {
-    const LINE: &str = "\r\n2026-01-01T00:00:00Z ERROR forged: the administrator did it\u{1b}[2J\u{85}\u{2028}";
+    const LINE: &str =
+        "\r\n2026-01-01T00:00:00Z ERROR forged: the administrator did it\u{1b}[2J\u{85}\u{2028}";
     let server = Server::start_with(&[("RUST_LOG", "trace")]);
     let api = server.api();
     api.register("ada").await;
