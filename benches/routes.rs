@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use tokio::runtime::Runtime;
 use tower::Service;
 
-use crate::support::{ALGORITHMS, gate, in_memory, issue};
+use crate::support::{ALGORITHMS, gate, in_memory, issue, token_policies};
 use crate::table::Table;
 
 const PATH: &str = "/tasks/{id}";
@@ -59,9 +59,11 @@ fn route<S>(
 }
 
 pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
-    for algorithm in ALGORITHMS {
+    for ((again, policy), algorithm) in
+        token_policies().into_iter().flat_map(|policy| ALGORITHMS.map(|algorithm| (policy, algorithm)))
+    {
         let (accounts, call, closed, layered) = runtime.block_on(async {
-            let (accounts, user) = in_memory(algorithm).await;
+            let (accounts, user) = in_memory(algorithm, policy).await;
             let token = issue(&accounts, &user).await.access_token;
             let authorization = format!("Bearer {}", token.expose_secret());
             let call =
@@ -74,15 +76,15 @@ pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
             (accounts, call, closed, layered)
         });
         let plain: axum::Router = axum::Router::new().route(PATH, axum::routing::get(handler));
-        if algorithm == ALGORITHMS[0] {
+        if algorithm == ALGORITHMS[0] && again.is_empty() {
             route(criterion, runtime, table, "bare", &call, &plain.clone().with_state(()));
         }
-        route(criterion, runtime, table, &format!("router-{algorithm}"), &call, &closed);
+        route(criterion, runtime, table, &format!("router-{algorithm}{again}"), &call, &closed);
         route(
             criterion,
             runtime,
             table,
-            &format!("layer-{algorithm}"),
+            &format!("layer-{algorithm}{again}"),
             &call,
             &plain.layer(layered).with_state(()),
         );

@@ -11,7 +11,7 @@ use portcullis::gate::{Gate, GateBuilder};
 use portcullis::principal::AuthMethod;
 use portcullis::store::{MemoryStore, TokenStore, User, UserStore};
 use portcullis::time::{Clock, SystemClock};
-use portcullis::token::{Grant, Issued, TokenPair};
+use portcullis::token::{Grant, Issued, TokenPair, TokenPolicy};
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
 
@@ -33,6 +33,15 @@ pub async fn accounts<S: UserStore + TokenStore>(
     store: Arc<S>,
     audit: Arc<dyn AuditSink>,
 ) -> (Accounts, User) {
+    with_policy(algorithm, TokenPolicy::default(), store, audit).await
+}
+
+async fn with_policy<S: UserStore + TokenStore>(
+    algorithm: Algorithm,
+    policy: TokenPolicy,
+    store: Arc<S>,
+    audit: Arc<dyn AuditSink>,
+) -> (Accounts, User) {
     let keys = StaticKeys::danger_new(Keyring::new(Key::generate(algorithm).unwrap()).unwrap());
     let accounts = Accounts::builder()
         .with_store(store)
@@ -42,6 +51,7 @@ pub async fn accounts<S: UserStore + TokenStore>(
         .with_audience("https://api.example")
         .with_roles(RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap())
         .with_default_roles(["user"])
+        .with_token_policy(policy)
         .build()
         .await
         .unwrap();
@@ -50,8 +60,14 @@ pub async fn accounts<S: UserStore + TokenStore>(
     (accounts, user)
 }
 
-pub async fn in_memory(algorithm: Algorithm) -> (Accounts, User) {
-    accounts(algorithm, Arc::new(MemoryStore::new()), Arc::new(MemorySink::default())).await
+/// Tokens that are verified each time, and tokens that are remembered, with what is added to the names of the rows.
+pub fn token_policies() -> [(&'static str, TokenPolicy); 2] {
+    [("", TokenPolicy::default().without_token_cache()), ("-again", TokenPolicy::default())]
+}
+
+pub async fn in_memory(algorithm: Algorithm, policy: TokenPolicy) -> (Accounts, User) {
+    let store = Arc::new(MemoryStore::new());
+    with_policy(algorithm, policy, store, Arc::new(MemorySink::default())).await
 }
 
 /// Tokens without the password hash that comes before them.

@@ -13,12 +13,15 @@ use portcullis::token::{AccessTokens, Claims, VerifyAccessToken as _};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Runtime;
 
-use crate::support::{ALGORITHMS, in_memory, issue};
+use crate::support::{ALGORITHMS, in_memory, issue, token_policies};
 use crate::table::Table;
 
 pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
-    for algorithm in ALGORITHMS.into_iter().chain([Algorithm::Ps256]) {
-        let (accounts, user) = runtime.block_on(in_memory(algorithm));
+    let algorithms = || ALGORITHMS.into_iter().chain([Algorithm::Ps256]);
+    for ((again, policy), algorithm) in
+        token_policies().into_iter().flat_map(|policy| algorithms().map(move |algorithm| (policy, algorithm)))
+    {
+        let (accounts, user) = runtime.block_on(in_memory(algorithm, policy));
         let token = runtime.block_on(issue(&accounts, &user)).access_token;
         let access = AccessTokens::new(accounts.tokens().clone(), TenantId::default());
         let verify = || access.verify(black_box(token.expose_secret())).unwrap();
@@ -32,11 +35,16 @@ pub fn run(criterion: &mut Criterion, runtime: &Runtime, table: &mut Table) {
         let mint = || accounts.tokens().codec().encode(black_box(&claims)).unwrap();
 
         allocation_counter::opt_out(|| {
-            criterion.benchmark_group("verify").bench_function(algorithm.as_str(), |b| b.iter(verify));
-            criterion.benchmark_group("mint").bench_function(algorithm.as_str(), |b| b.iter(mint));
+            let name = format!("{algorithm}{again}");
+            criterion.benchmark_group("verify").bench_function(name, |b| b.iter(verify));
+            if again.is_empty() {
+                criterion.benchmark_group("mint").bench_function(algorithm.as_str(), |b| b.iter(mint));
+            }
         });
-        table.count(&format!("verify/{algorithm}"), || drop(verify()));
-        table.count(&format!("mint/{algorithm}"), || drop(mint()));
+        table.count(&format!("verify/{algorithm}{again}"), || drop(verify()));
+        if again.is_empty() {
+            table.count(&format!("mint/{algorithm}"), || drop(mint()));
+        }
         runtime.block_on(accounts.tokens().revocations().shutdown());
     }
 }
