@@ -18,7 +18,7 @@ use crate::error::ConfigError;
 use crate::gate::Gate;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::{Problem, Render};
-use crate::wire::refuse;
+use crate::wire::{Remains, refuse_with};
 
 /// Routes with their handlers and rules, not yet behind a gate: a group to be added to a [`GateRouter`].
 ///
@@ -305,9 +305,13 @@ impl GateRouter {
         }
         let (not_found, not_allowed, known) = (renderer.clone(), renderer.clone(), map.clone());
         let router = router
-            .fallback(async move || refuse(&not_found, &Rejection::new(RejectionCode::NotFound)))
+            .fallback(async move |request: Request| {
+                let rejection = Rejection::new(RejectionCode::NotFound);
+                refuse_with(&not_found, &rejection, &mut Remains::of(request))
+            })
             .method_not_allowed_fallback(async move |request: Request| {
-                refuse(&not_allowed, &method_not_allowed(&known, &request))
+                let rejection = method_not_allowed(&known, &request);
+                refuse_with(&not_allowed, &rejection, &mut Remains::of(request))
             });
         Ok(GateService::new(router, map, &gate, &renderer))
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use http::header::{
-    CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY, VARY,
 };
 use http::request::Parts;
 use http::{Extensions, Response};
@@ -28,13 +29,24 @@ pub struct SecurityHeaders {
     caching: Option<Caching>,
 }
 
-/// Cloned for an answer, with room for what the handler says.
 #[derive(Clone, Debug)]
 struct Templates {
-    open: HeaderMap,
+    open: Template,
     /// With what forbids storing.
-    no_store: HeaderMap,
+    no_store: Template,
     removes_hsts: bool,
+}
+
+/// Cloned for an answer.
+#[derive(Clone, Debug)]
+struct Template {
+    /// For an answer that says nothing itself.
+    bare: HeaderMap,
+    /// With an empty value for each of [`EXPECTED`], so that theirs takes its place and the table need not grow: a clone
+    /// has room for what it was cloned from, and for nothing else.
+    roomy: HeaderMap,
+    /// Which of those have an empty value there.
+    unsaid: [bool; EXPECTED.len()],
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +91,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static TARGETED: [HeaderName; 2] =
     [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
 
+/// What nearly every answer with a body says.
+static EXPECTED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
+
 /// How many headers of a handler fit without growing the table.
 const ROOM: usize = 8;
 
@@ -96,7 +111,7 @@ impl SecurityHeaders {
 
     /// What an answer over a secure channel carries when no credential is involved, for reports.
     pub fn values(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.secure.open.iter()
+        self.secure.open.bare.iter()
     }
 
     /// Before the handler: makes the nonce, if there has to be one, and looks for credentials. `secure` says whether the
@@ -127,12 +142,16 @@ impl SecurityHeaders {
 
     pub(super) fn compile(builder: &SecurityHeadersBuilder) -> Result<Self, ConfigError> {
         let values = builder.values()?;
+        let names = |names: &BTreeSet<String>| -> Result<Vec<_>, ConfigError> {
+            names.iter().map(|name| header_name(name)).collect()
+        };
         let has_caching = builder.settings.contains_key(&SecurityHeader::CacheControl);
         let vary =
             builder.credentials.iter().map(String::as_str).chain(["origin"]).collect::<Vec<_>>().join(", ");
         let vary = HeaderValue::from_str(&vary).map_err(|_| {
             ConfigError::new("headers of credentials", "have a name that is none", "use letters")
         })?;
+        let removed = Names::new(names(&builder.removed)?);
         let template = |secure: bool, no_store: bool| {
             let mut map = HeaderMap::with_capacity(values.fixed.len() + 2 + ROOM);
             for (name, value) in &values.fixed {
@@ -143,7 +162,12 @@ impl SecurityHeaders {
             if no_store {
                 map.insert(VARY, vary.clone());
             }
-            map
+            let unsaid = EXPECTED.each_ref().map(|name| !removed.contains(name) && !map.contains_key(name));
+            let mut roomy = map.clone();
+            for (name, _) in EXPECTED.iter().zip(unsaid).filter(|(_, unsaid)| *unsaid) {
+                roomy.insert(name, HeaderValue::from_static(""));
+            }
+            Template { bare: map, roomy, unsaid }
         };
         let hsts = SecurityHeader::StrictTransportSecurity;
         let templates = |secure: bool| Templates {
@@ -151,15 +175,12 @@ impl SecurityHeaders {
             no_store: template(secure, has_caching),
             removes_hsts: !secure && builder.settings.contains_key(&hsts) && !builder.kept.contains(&hsts),
         };
-        let names = |names: &BTreeSet<String>| -> Result<Vec<_>, ConfigError> {
-            names.iter().map(|name| header_name(name)).collect()
-        };
         Ok(Self {
             secure: templates(true),
             plain: templates(false),
             policies: values.policies,
             kept: builder.kept.iter().map(|header| header.name()).collect(),
-            removed: Names::new(names(&builder.removed)?),
+            removed,
             credentials: names(&builder.credentials)?,
             caching: has_caching
                 .then(|| Caching { vary, keeps: builder.kept.contains(&SecurityHeader::CacheControl) }),
@@ -170,7 +191,12 @@ impl SecurityHeaders {
         let templates = if prepared.secure { &self.secure } else { &self.plain };
         let template = if no_store { &templates.no_store } else { &templates.open };
         // One clone, into which the few headers of the handler move, instead of many inserts into those.
-        let theirs = mem::replace(headers, template.clone());
+        let (table, mut unsaid) = if headers.is_empty() {
+            (&template.bare, [false; EXPECTED.len()])
+        } else {
+            (&template.roomy, template.unsaid)
+        };
+        let theirs = mem::replace(headers, table.clone());
         for (name, policy) in self.policies.iter().filter(|_| prepared.nonce.is_some()) {
             headers.insert(name.clone(), policy.value(prepared.nonce.as_ref()));
         }
@@ -183,6 +209,15 @@ impl SecurityHeaders {
         for (name, value) in theirs {
             match name {
                 Some(name) => {
+                    let mut expected = EXPECTED.iter().zip(&mut unsaid);
+                    if let Some((_, unsaid)) =
+                        expected.find(|(expected, unsaid)| **unsaid && **expected == name)
+                        && let Some(place) = merge.ours.get_mut(&name)
+                    {
+                        (*place, *unsaid) = (value, false);
+                        open = has_lines.then_some(name);
+                        continue;
+                    }
                     sets_cookie |= name == SET_COOKIE;
                     open = has_lines.then(|| name.clone());
                     if !merge.take(name, value) {
@@ -195,6 +230,9 @@ impl SecurityHeaders {
                     }
                 }
             }
+        }
+        for (name, _) in EXPECTED.iter().zip(unsaid).filter(|(_, unsaid)| *unsaid) {
+            headers.remove(name);
         }
         if sets_cookie && !no_store {
             self.forbid_storing(headers);

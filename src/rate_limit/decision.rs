@@ -20,6 +20,9 @@ const RETRY_OUTAGE: Duration = Duration::from_secs(5);
 /// Room for four quotas with the longest names, of limit, tier and period, and the longest numbers.
 const MAX_STATE: usize = 512;
 
+/// How many seconds to wait are written beforehand.
+const KNOWN_WAIT: u64 = 60;
+
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -133,6 +136,9 @@ pub(super) struct Fields {
     policy: HeaderValue,
     /// In quotes.
     names: Vec<String>,
+    /// Of a single quota with nothing left that has something again in 0 seconds, in one, in two..: what clients are told
+    /// that are turned away.
+    spent: Vec<HeaderValue>,
 }
 
 impl Fields {
@@ -145,10 +151,20 @@ impl Fields {
             names.push(format!("\"{name}\""));
         }
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
-        Self { policy, names }
+        let mut fields = Self { policy, names, spent: Vec::new() };
+        if fields.names.len() == 1 {
+            let spent = |seconds| [Some(Standing { remaining: 0, seconds }), None, None, None];
+            fields.spent = (0..=KNOWN_WAIT).map_while(|seconds| fields.state(&spent(seconds))).collect();
+        }
+        fields
     }
 
     fn state(&self, standing: &Standings) -> Option<HeaderValue> {
+        if let [Some(Standing { remaining: 0, seconds }), None, ..] = standing
+            && let Some(known) = usize::try_from(*seconds).ok().and_then(|seconds| self.spent.get(seconds))
+        {
+            return Some(known.clone());
+        }
         let mut text = [0_u8; MAX_STATE];
         let mut rest = text.as_mut_slice();
         for (name, standing) in self.names.iter().zip(standing) {

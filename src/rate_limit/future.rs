@@ -13,7 +13,7 @@ use super::decision::{RateDecision, RateVerdict};
 use super::limit::RateLimit;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
-use crate::wire::refuse;
+use crate::wire::{Remains, refuse, refuse_with};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -31,7 +31,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F, A, S, B> {
         Going { #[pin] future: F, decision: RateDecision },
-        Refused { decision: RateDecision, rejection: Rejection },
+        Refused { decision: RateDecision, rejection: Rejection, remains: Remains },
         Waiting { verdict: Boxed<RateDecision>, held: Option<(Request<B>, S)> },
         Settling { settled: Boxed<RateDecision>, response: Option<A> },
     }
@@ -47,8 +47,10 @@ impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
         renderer: R,
         decision: RateDecision,
         rejection: Rejection,
+        request: Request<B>,
     ) -> Self {
-        Self { limit, renderer, state: State::Refused { decision, rejection } }
+        let remains = Remains::of(request);
+        Self { limit, renderer, state: State::Refused { decision, rejection, remains } }
     }
 
     pub(super) fn waiting(
@@ -86,8 +88,8 @@ where
                         }
                     }
                 }
-                StateProj::Refused { decision, rejection } => {
-                    let mut response = refuse(this.renderer, rejection);
+                StateProj::Refused { decision, rejection, remains } => {
+                    let mut response = refuse_with(this.renderer, rejection, remains);
                     this.limit.add_fields(decision, response.headers_mut());
                     return Poll::Ready(Ok(response));
                 }
@@ -97,9 +99,13 @@ where
                         (None, Some((request, mut service))) => {
                             State::Going { future: service.call(request), decision }
                         }
-                        (Some(rejection), _) => State::Refused { decision, rejection },
+                        (Some(rejection), held) => {
+                            let remains = held.map(|(request, _)| Remains::of(request)).unwrap_or_default();
+                            State::Refused { decision, rejection, remains }
+                        }
                         (None, None) => {
-                            State::Refused { decision, rejection: Rejection::new(RejectionCode::Internal) }
+                            let rejection = Rejection::new(RejectionCode::Internal);
+                            State::Refused { decision, rejection, remains: Remains::default() }
                         }
                     }
                 }

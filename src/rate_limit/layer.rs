@@ -98,7 +98,7 @@ where
                     ResponseFuture::going(limit.clone(), renderer.clone(), decision, going)
                 }
                 Some(rejection) => {
-                    ResponseFuture::refused(limit.clone(), renderer.clone(), decision, rejection)
+                    ResponseFuture::refused(limit.clone(), renderer.clone(), decision, rejection, request)
                 }
             },
             RateVerdict::Pending(verdict) => {

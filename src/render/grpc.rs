@@ -1,9 +1,10 @@
 //! Refusals for gRPC clients.
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::Render;
+use super::seconds::seconds;
 use crate::rejection::{Rejection, RejectionCode};
 
 /// Answers a gRPC call: HTTP 200 without a body, the status in the headers ("trailers-only",
@@ -31,22 +32,25 @@ pub struct GrpcStatus;
 
 impl<ResBody: Default> Render<ResBody> for GrpcStatus {
     fn render(&self, rejection: &Rejection) -> Response<ResBody> {
+        self.render_into(rejection, HeaderMap::new())
+    }
+
+    fn render_into(&self, rejection: &Rejection, spare: HeaderMap) -> Response<ResBody> {
         let mut response = Response::new(ResBody::default());
+        *response.headers_mut() = spare;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(HeaderName::from_static("grpc-status"), status(rejection.code()).into());
+        headers.insert(HeaderName::from_static("grpc-status"), seconds(status(rejection.code()).into()));
         // Titles are plain ASCII without `%`, so they are their own percent-encoding.
         let title = HeaderValue::from_static(rejection.code().detail());
         let explained =
             rejection.explanation().map(|why| encoded(&format!("{}: {why}", rejection.code().detail())));
         let message = explained.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(title);
         headers.insert(HeaderName::from_static("grpc-message"), message);
-        if let Some(seconds) = rejection.retry_after_secs() {
-            headers.insert(RETRY_AFTER, seconds.into());
-            headers.insert(
-                HeaderName::from_static("grpc-retry-pushback-ms"),
-                seconds.saturating_mul(1000).into(),
-            );
+        if let Some(secs) = rejection.retry_after_secs() {
+            headers.insert(RETRY_AFTER, seconds(secs));
+            headers
+                .insert(HeaderName::from_static("grpc-retry-pushback-ms"), secs.saturating_mul(1000).into());
         }
         response
     }

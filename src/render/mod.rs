@@ -29,8 +29,9 @@
 
 mod grpc;
 mod problem;
+mod seconds;
 
-use http::Response;
+use http::{HeaderMap, Response};
 
 use crate::rejection::Rejection;
 
@@ -46,6 +47,13 @@ pub use problem::Problem;
 pub trait Render<ResBody> {
     /// The response. It should say no more than the rejection does.
     fn render(&self, rejection: &Rejection) -> Response<ResBody>;
+
+    /// The same response, for which there is an empty header map with memory of its own: that of the request that is
+    /// refused. Using it saves allocations, no more; unless this is implemented, it is let go.
+    fn render_into(&self, rejection: &Rejection, spare: HeaderMap) -> Response<ResBody> {
+        drop(spare);
+        self.render(rejection)
+    }
 }
 
 impl<F, ResBody> Render<ResBody> for F

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Render;
+use super::seconds::seconds;
 use crate::rejection::{Rejection, RejectionCode};
 
 /// Answers with `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, the stable `code`, `reasons` where
@@ -20,36 +21,43 @@ pub struct Problem;
 
 impl<ResBody: From<Bytes>> Render<ResBody> for Problem {
     fn render(&self, rejection: &Rejection) -> Response<ResBody> {
+        self.render_into(rejection, HeaderMap::new())
+    }
+
+    fn render_into(&self, rejection: &Rejection, spare: HeaderMap) -> Response<ResBody> {
         let mut response = Response::new(ResBody::from(body(rejection)));
+        *response.headers_mut() = spare;
         *response.status_mut() =
             StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let mut add = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
+        let challenge = match rejection.challenge() {
+            Some(BEARER) => Some(HeaderValue::from_static(BEARER)),
+            None if rejection.status() == 401 => Some(HeaderValue::from_static(BEARER)),
+            Some(challenge) => HeaderValue::from_str(challenge).ok(),
+            None => None,
         };
-        match rejection.challenge() {
-            Some(challenge) => add(WWW_AUTHENTICATE, challenge),
-            None if rejection.status() == 401 => add(WWW_AUTHENTICATE, "Bearer"),
-            None => {}
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(allow) = rejection.allow() {
-            add(ALLOW, allow);
+        if let Some(allow) = rejection.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(ALLOW, allow);
         }
         if let Some(secs) = rejection.retry_after_secs() {
-            headers.insert(RETRY_AFTER, secs.into());
+            headers.insert(RETRY_AFTER, seconds(secs));
         }
         response
     }
 }
 
+const BEARER: &str = "Bearer";
+
 fn body(rejection: &Rejection) -> Bytes {
     if rejection.reasons().is_empty() && rejection.explanation().is_none() {
-        let built = BODIES.iter().find_map(|(code, body)| (*code == rejection.code()).then(|| body.clone()));
-        return built.unwrap_or_default();
+        let bodies: &'static [_] = &BODIES;
+        let body = bodies.iter().find_map(|(code, body)| (*code == rejection.code()).then_some(body));
+        return body.map(|body| Bytes::from_static(body.as_bytes())).unwrap_or_default();
     }
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut text = opening(rejection.code());
@@ -69,9 +77,9 @@ fn body(rejection: &Rejection) -> Bytes {
     text.into()
 }
 
-/// Most refusals say nothing but their code, so being refused costs no formatting.
-static BODIES: LazyLock<Vec<(RejectionCode, Bytes)>> =
-    LazyLock::new(|| RejectionCode::ALL.iter().map(|code| (*code, (opening(*code) + "}").into())).collect());
+/// Most refusals say nothing but their code, so being refused costs no formatting, and no counter that threads share.
+static BODIES: LazyLock<Vec<(RejectionCode, String)>> =
+    LazyLock::new(|| RejectionCode::ALL.iter().map(|code| (*code, opening(*code) + "}")).collect());
 
 /// `about:blank` says no more than the status, so the title is the status's own (RFC 9457 section 4.2.1).
 fn title(code: RejectionCode) -> &'static str {

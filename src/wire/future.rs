@@ -8,7 +8,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Admission, AdmissionFuture, refuse};
+use super::{Admission, AdmissionFuture, Remains, refuse_with};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
 
@@ -66,7 +66,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F, T, B> {
         Going { #[pin] future: F },
-        Refused { rejection: Rejection },
+        Refused { rejection: Rejection, remains: Remains },
         Waiting { decision: AdmissionFuture, held: Option<(Request<B>, T)> },
     }
 }
@@ -82,7 +82,7 @@ where
                 identity.apply(request.extensions_mut());
                 State::Going { future: inner.call(request) }
             }
-            Admission::Ready(Err(rejection)) => State::Refused { rejection },
+            Admission::Ready(Err(rejection)) => State::Refused { rejection, remains: Remains::of(request) },
             Admission::Pending(decision) => {
                 // The service that was polled ready is the one to call; the clone that stays behind is not ready.
                 let clone = inner.clone();
@@ -103,7 +103,7 @@ impl<F, T: Target<B, Future = F>, B, R> Decided<F, T, B, R> {
                 identity.apply(request.extensions_mut());
                 State::Going { future: target.go(request) }
             }
-            Admission::Ready(Err(rejection)) => State::Refused { rejection },
+            Admission::Ready(Err(rejection)) => State::Refused { rejection, remains: Remains::of(request) },
             Admission::Pending(decision) => State::Waiting { decision, held: Some((request, target)) },
         };
         Self { renderer, state }
@@ -124,8 +124,8 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Going { future } => return future.poll(cx),
-                StateProj::Refused { rejection } => {
-                    return Poll::Ready(Answer::answer(refuse(this.renderer, rejection)));
+                StateProj::Refused { rejection, remains } => {
+                    return Poll::Ready(Answer::answer(refuse_with(this.renderer, rejection, remains)));
                 }
                 StateProj::Waiting { decision, held } => {
                     match (ready!(decision.as_mut().poll(cx)), held.take()) {
@@ -133,9 +133,13 @@ where
                             identity.apply(request.extensions_mut());
                             State::Going { future: target.go(request) }
                         }
-                        (Err(rejection), _) => State::Refused { rejection },
+                        (Err(rejection), held) => {
+                            let remains = held.map(|(request, _)| Remains::of(request)).unwrap_or_default();
+                            State::Refused { rejection, remains }
+                        }
                         (Ok(_), None) => {
-                            State::Refused { rejection: Rejection::new(RejectionCode::Internal) }
+                            let rejection = Rejection::new(RejectionCode::Internal);
+                            State::Refused { rejection, remains: Remains::default() }
                         }
                     }
                 }

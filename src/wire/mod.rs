@@ -17,6 +17,6 @@ pub(crate) use judge::{Asked, Explain, Judge};
 pub(crate) use panic::{CatchPanic, catch_panic};
 use path::matched_route;
 pub(crate) use path::{asked_for, is_routed, whole_path};
-pub(crate) use refuse::refuse;
 use refuse::refused;
+pub(crate) use refuse::{Remains, refuse, refuse_with};
 pub(crate) use vary::{add_vary, merge_vary};

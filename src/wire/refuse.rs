@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Request, Response};
 
 use crate::authz::{Refused, Rule};
 use crate::rejection::Rejection;
@@ -12,9 +13,46 @@ use crate::render::Render;
 /// How long a client should wait for an outage of ours to pass.
 const RETRY_OUTAGE: Duration = Duration::from_secs(5);
 
+/// Memory of a request that is refused, for its answer: a client that is turned away should not make us allocate.
+/// Nothing of what the request said is left in it.
+#[derive(Debug, Default)]
+pub(crate) struct Remains {
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl Remains {
+    pub(crate) fn of<B>(request: Request<B>) -> Self {
+        let (parts, _) = request.into_parts();
+        Self::of_parts(parts)
+    }
+
+    pub(crate) fn of_parts(parts: Parts) -> Self {
+        let Parts { mut headers, mut extensions, .. } = parts;
+        headers.clear();
+        extensions.clear();
+        Self { headers, extensions }
+    }
+}
+
 /// Renders a rejection and leaves it in the response's extensions for outer layers.
 pub(crate) fn refuse<B>(renderer: &impl Render<B>, rejection: &Rejection) -> Response<B> {
     let mut response = renderer.render(rejection);
+    response.extensions_mut().insert(rejection.clone());
+    response
+}
+
+/// As [`refuse`], out of what the request has left.
+pub(crate) fn refuse_with<B>(
+    renderer: &impl Render<B>,
+    rejection: &Rejection,
+    remains: &mut Remains,
+) -> Response<B> {
+    let Remains { headers, extensions } = std::mem::take(remains);
+    let mut response = renderer.render_into(rejection, headers);
+    if response.extensions().is_empty() {
+        *response.extensions_mut() = extensions;
+    }
     response.extensions_mut().insert(rejection.clone());
     response
 }

@@ -15,7 +15,7 @@ use super::passage::{Asked, Boxed, Entry, Passage};
 use crate::rate_limit::{RateDecision, RateLimit};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
-use crate::wire::{CatchPanic, catch_panic, refuse};
+use crate::wire::{CatchPanic, Remains, catch_panic, refuse, refuse_with};
 
 pin_project! {
     /// Answers, whatever the service inside does.
@@ -32,7 +32,7 @@ pin_project! {
     #[project = StateProj]
     pub(super) enum State<F, A, S, B> {
         Going { #[pin] future: CatchPanic<F> },
-        Refused { rejection: Rejection },
+        Refused { rejection: Rejection, remains: Remains },
         Preflight,
         Limited { limit: RateLimit, verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
         Settling { work: Boxed<Vec<Asked>>, answer: Option<A> },
@@ -68,7 +68,7 @@ where
                     Some(Err(error)) => return Poll::Ready(Err(error)),
                     None => refuse(this.renderer, &internal()),
                 },
-                StateProj::Refused { rejection } => refuse(this.renderer, rejection),
+                StateProj::Refused { rejection, remains } => refuse_with(this.renderer, rejection, remains),
                 StateProj::Preflight => this.passage.preflight(),
                 StateProj::Limited { limit, verdict, held } => {
                     let decision = ready!(verdict.as_mut().poll(cx));
@@ -79,15 +79,21 @@ where
                                     let request = Request::from_parts(parts, body);
                                     State::Going { future: catch_panic(move || service.call(request)) }
                                 }
-                                Entry::Refused(rejection) => State::Refused { rejection },
+                                Entry::Refused(rejection) => {
+                                    State::Refused { rejection, remains: Remains::of_parts(parts) }
+                                }
                                 Entry::Limited(limit, verdict) => {
                                     State::Limited { limit, verdict, held: Some((parts, body, service)) }
                                 }
                                 Entry::Preflight => State::Preflight,
                             }
                         }
-                        (Some(rejection), _) => State::Refused { rejection },
-                        (None, None) => State::Refused { rejection: internal() },
+                        (Some(rejection), held) => {
+                            let remains =
+                                held.map(|(parts, ..)| Remains::of_parts(parts)).unwrap_or_default();
+                            State::Refused { rejection, remains }
+                        }
+                        (None, None) => State::Refused { rejection: internal(), remains: Remains::default() },
                     };
                     this.state.set(next);
                     continue;

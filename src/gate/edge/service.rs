@@ -11,7 +11,7 @@ use super::Edge;
 use super::future::{EdgedFuture, State};
 use super::passage::Entry;
 use crate::render::Render;
-use crate::wire::catch_panic;
+use crate::wire::{Remains, catch_panic};
 
 /// A service behind the outer half.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ where
                 let request = Request::from_parts(parts, body);
                 State::Going { future: catch_panic(|| self.inner.call(request)) }
             }
-            Entry::Refused(rejection) => State::Refused { rejection },
+            Entry::Refused(rejection) => State::Refused { rejection, remains: Remains::of_parts(parts) },
             Entry::Preflight => State::Preflight,
             Entry::Limited(limit, verdict) => {
                 // The service that was polled ready is the one to call; the clone that stays behind is not ready.
