@@ -15,7 +15,10 @@
 //! # Ok::<(), portcullis::Error>(())
 //! ```
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -62,9 +65,12 @@ fn check(text: &str, max: usize, extra: &[u8]) -> Result<(), InvalidId> {
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, max: $max:expr, extra: $extra:expr) => {
+        id! { $(#[$doc])* $name, max: $max, extra: $extra, in: Arc<str> }
+    };
+    ($(#[$doc:meta])* $name:ident, max: $max:expr, extra: $extra:expr, in: $text:ty) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name($text);
 
         impl $name {
             /// Checks and takes over an identifier.
@@ -103,7 +109,7 @@ macro_rules! id {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.0)
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
             }
         }
 
@@ -163,7 +169,7 @@ id! {
 }
 id! {
     /// One request, for finding everything that was logged about it.
-    RequestId, max: MAX_ID_BYTES, extra: COMMON
+    RequestId, max: MAX_ID_BYTES, extra: COMMON, in: Short
 }
 
 impl KeyId {
@@ -189,6 +195,65 @@ impl Default for TenantId {
     /// The one tenant of an application without tenants: `default`.
     fn default() -> Self {
         Self("default".into())
+    }
+}
+
+/// As long as the identifiers that are minted.
+const SHORT: usize = 22;
+
+/// Text that needs no memory of its own as long as it is short: there is a new one for every request.
+#[derive(Clone)]
+enum Short {
+    Here([u8; SHORT]),
+    Shared(Arc<str>),
+}
+
+impl From<&str> for Short {
+    fn from(text: &str) -> Self {
+        text.as_bytes().try_into().map_or_else(|_| Self::Shared(text.into()), Self::Here)
+    }
+}
+
+impl From<String> for Short {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl Deref for Short {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Here(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Short {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Short {}
+
+impl PartialOrd for Short {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Short {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Short {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
 
@@ -226,6 +291,28 @@ mod tests {
     fn deserializing_checks_too() {
         assert!(serde_json::from_str::<Subject>("\"a\\u0000\"").is_err());
         assert_eq!(serde_json::from_str::<Subject>("\"a\"").unwrap(), Subject::parse("a").unwrap());
+    }
+
+    /// Whether it needs memory of its own shows nowhere.
+    #[test]
+    fn short_and_long_request_ids_are_alike() {
+        let texts = ["a", "b", &"a".repeat(21), &"a".repeat(22), &"b".repeat(22), &"a".repeat(23), "unnamed"];
+        for one in texts {
+            let id = RequestId::parse(one).unwrap();
+            assert_eq!(
+                (id.as_str(), id.to_string(), format!("{id:?}")),
+                (one, one.into(), format!("RequestId({one})"))
+            );
+            assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{one}\""));
+            for other in texts {
+                let other_id = RequestId::parse(other).unwrap();
+                assert_eq!(
+                    (id == other_id, id.cmp(&other_id)),
+                    (one == other, one.cmp(other)),
+                    "{one} {other}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -42,11 +42,11 @@ struct Templates {
 struct Template {
     /// For an answer that says nothing itself.
     bare: HeaderMap,
-    /// With an empty value for each of [`EXPECTED`], so that theirs takes its place and the table need not grow: a clone
-    /// has room for what it was cloned from, and for nothing else.
+    /// With an empty value for each header that is expected of the handler, so that its own takes that place and the table
+    /// need not grow: a clone has room for what it was cloned from, and for nothing else.
     roomy: HeaderMap,
-    /// Which of those have an empty value there.
-    unsaid: [bool; EXPECTED.len()],
+    /// Those that are expected, at most [`MAX_EXPECTED`].
+    expected: Vec<HeaderName>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +92,10 @@ static TARGETED: [HeaderName; 2] =
     [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
 
 /// What nearly every answer with a body says.
-static EXPECTED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
+const EXPECTED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
+
+/// As many bits tell which of them are there.
+const MAX_EXPECTED: usize = 8;
 
 /// How many headers of a handler fit without growing the table.
 const ROOM: usize = 8;
@@ -151,7 +154,6 @@ impl SecurityHeaders {
         let vary = HeaderValue::from_str(&vary).map_err(|_| {
             ConfigError::new("headers of credentials", "have a name that is none", "use letters")
         })?;
-        let removed = Names::new(names(&builder.removed)?);
         let template = |secure: bool, no_store: bool| {
             let mut map = HeaderMap::with_capacity(values.fixed.len() + 2 + ROOM);
             for (name, value) in &values.fixed {
@@ -162,12 +164,7 @@ impl SecurityHeaders {
             if no_store {
                 map.insert(VARY, vary.clone());
             }
-            let unsaid = EXPECTED.each_ref().map(|name| !removed.contains(name) && !map.contains_key(name));
-            let mut roomy = map.clone();
-            for (name, _) in EXPECTED.iter().zip(unsaid).filter(|(_, unsaid)| *unsaid) {
-                roomy.insert(name, HeaderValue::from_static(""));
-            }
-            Template { bare: map, roomy, unsaid }
+            Template { roomy: map.clone(), bare: map, expected: Vec::new() }
         };
         let hsts = SecurityHeader::StrictTransportSecurity;
         let templates = |secure: bool| Templates {
@@ -175,27 +172,43 @@ impl SecurityHeaders {
             no_store: template(secure, has_caching),
             removes_hsts: !secure && builder.settings.contains_key(&hsts) && !builder.kept.contains(&hsts),
         };
-        Ok(Self {
+        let headers = Self {
             secure: templates(true),
             plain: templates(false),
             policies: values.policies,
             kept: builder.kept.iter().map(|header| header.name()).collect(),
-            removed,
+            removed: Names::new(names(&builder.removed)?),
             credentials: names(&builder.credentials)?,
             caching: has_caching
                 .then(|| Caching { vary, keeps: builder.kept.contains(&SecurityHeader::CacheControl) }),
-        })
+        };
+        Ok(headers.expecting(EXPECTED))
+    }
+
+    /// Keeps a place for headers that most answers will have. What an answer says in the end is the same.
+    pub(crate) fn expecting(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let Self { secure, plain, removed, .. } = &mut self;
+        for name in names.into_iter().filter(|name| !removed.contains(name)) {
+            for template in [&mut secure.open, &mut secure.no_store, &mut plain.open, &mut plain.no_store] {
+                if template.expected.len() < MAX_EXPECTED && !template.roomy.contains_key(&name) {
+                    template.roomy.insert(name.clone(), HeaderValue::from_static(""));
+                    template.expected.push(name.clone());
+                }
+            }
+        }
+        self
     }
 
     fn apply_to(&self, prepared: &Prepared, no_store: bool, headers: &mut HeaderMap) {
         let templates = if prepared.secure { &self.secure } else { &self.plain };
         let template = if no_store { &templates.no_store } else { &templates.open };
         // One clone, into which the few headers of the handler move, instead of many inserts into those.
-        let (table, mut unsaid) = if headers.is_empty() {
-            (&template.bare, [false; EXPECTED.len()])
+        let (table, expected) = if headers.is_empty() {
+            (&template.bare, &[][..])
         } else {
-            (&template.roomy, template.unsaid)
+            (&template.roomy, template.expected.as_slice())
         };
+        let mut said = 0_u8;
         let theirs = mem::replace(headers, table.clone());
         for (name, policy) in self.policies.iter().filter(|_| prepared.nonce.is_some()) {
             headers.insert(name.clone(), policy.value(prepared.nonce.as_ref()));
@@ -209,12 +222,11 @@ impl SecurityHeaders {
         for (name, value) in theirs {
             match name {
                 Some(name) => {
-                    let mut expected = EXPECTED.iter().zip(&mut unsaid);
-                    if let Some((_, unsaid)) =
-                        expected.find(|(expected, unsaid)| **unsaid && **expected == name)
+                    if let Some(at) = expected.iter().position(|expected| *expected == name)
                         && let Some(place) = merge.ours.get_mut(&name)
                     {
-                        (*place, *unsaid) = (value, false);
+                        *place = value;
+                        said |= 1 << at;
                         open = has_lines.then_some(name);
                         continue;
                     }
@@ -231,8 +243,10 @@ impl SecurityHeaders {
                 }
             }
         }
-        for (name, _) in EXPECTED.iter().zip(unsaid).filter(|(_, unsaid)| *unsaid) {
-            headers.remove(name);
+        for (at, name) in expected.iter().enumerate() {
+            if said & (1 << at) == 0 {
+                headers.remove(name);
+            }
         }
         if sets_cookie && !no_store {
             self.forbid_storing(headers);

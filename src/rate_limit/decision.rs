@@ -26,6 +26,9 @@ const KNOWN_WAIT: u64 = 60;
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
+/// What a limit adds to an answer.
+pub(crate) const RATE_LIMIT_FIELDS: [HeaderName; 2] = [POLICY, STATE];
+
 /// A decision, at once or later.
 pub(crate) enum RateVerdict {
     Ready(RateDecision),
@@ -72,7 +75,7 @@ pub(super) enum Charge {
 }
 
 impl RateDecision {
-    pub(super) fn uncounted() -> Self {
+    pub(crate) fn uncounted() -> Self {
         Self::new(Outcome::Uncounted, 0, [None; MAX_QUOTAS], Charge::Nothing)
     }
 
@@ -209,6 +212,20 @@ mod tests {
         let standing = [Some(Standing { remaining: u32::MAX, seconds: u64::MAX }); MAX_QUOTAS];
         assert_eq!(fields.state(&standing).unwrap().to_str().unwrap().matches(";t=").count(), MAX_QUOTAS);
         assert_eq!(fields.state(&[None; MAX_QUOTAS]), None);
+    }
+
+    /// Most who are turned away are told what was written beforehand.
+    #[test]
+    fn a_spent_quota_says_the_same_as_ever() {
+        let [one, two] =
+            [1, 2].map(|quotas| Fields::new([("a", 1, 60), ("b", 1, 60)].into_iter().take(quotas)));
+        assert!(two.spent.is_empty(), "two quotas have too much to say");
+        for (remaining, seconds) in [(0, 0), (0, 1), (0, 60), (0, 61), (0, u64::MAX), (1, 0), (1, 30)] {
+            let standing = [Some(Standing { remaining, seconds }), None, None, None];
+            let said = one.state(&standing).unwrap();
+            assert_eq!(said, format!("\"a\";r={remaining};t={seconds}").as_str());
+            assert_eq!(one.spent.contains(&said), remaining == 0 && seconds <= 60);
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod ticks;
 
 pub use backoff::{Backoff, StrikeRow, Strikes};
 pub use builder::RateLimitBuilder;
-pub(crate) use decision::{RateDecision, RateVerdict};
+pub(crate) use decision::{RATE_LIMIT_FIELDS, RateDecision, RateVerdict};
 pub use future::ResponseFuture;
 pub use key::{KeyWriter, RateKey};
 pub use layer::{RateLimitLayer, RateLimited};

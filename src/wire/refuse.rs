@@ -90,9 +90,66 @@ fn with_parameters(challenge: &str, parameters: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::authz::StepUp;
     use crate::principal::Assurance;
+    use crate::rejection::RejectionCode;
+    use crate::render::{GrpcStatus, Problem};
+
+    /// The answer has the memory of the request and nothing of what stood there.
+    #[test]
+    fn nothing_of_the_request_remains_in_the_refusal() {
+        #[derive(Clone, Debug, PartialEq)]
+        struct Ours(&'static str);
+        let remains = || {
+            let mut request = Request::get("/").header("cookie", "canary").header("x-canary", "one");
+            let headers = request.headers_mut().unwrap();
+            for _ in 0..40 {
+                headers.append("x-canary", http::HeaderValue::from_static("more"));
+            }
+            Remains::of(request.extension(Ours("canary")).extension("canary").body(()).unwrap())
+        };
+        let closure = |rejection: &Rejection| {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = rejection.status().try_into().unwrap();
+            response.extensions_mut().insert(Ours("of the renderer"));
+            response
+        };
+        let rejection = Rejection::new(RejectionCode::RateLimited).with_retry_after(Duration::from_secs(7));
+        let check = |name: &str, fresh: Response<Bytes>, reused: Response<Bytes>, ours: Option<Ours>| {
+            assert_eq!(fresh.status(), reused.status(), "{name}");
+            let lines = |response: &Response<Bytes>| {
+                response
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(lines(&fresh), lines(&reused), "{name}");
+            assert_eq!(fresh.body(), reused.body(), "{name}");
+            let extensions = reused.extensions();
+            assert_eq!(extensions.get::<Rejection>(), Some(&rejection), "{name}");
+            assert_eq!(extensions.get::<Ours>(), ours.as_ref(), "{name}");
+            assert_eq!(extensions.len(), 1 + usize::from(ours.is_some()), "{name}");
+        };
+        check(
+            "problem",
+            refuse(&Problem, &rejection),
+            refuse_with(&Problem, &rejection, &mut remains()),
+            None,
+        );
+        check(
+            "grpc",
+            refuse(&GrpcStatus, &rejection),
+            refuse_with(&GrpcStatus, &rejection, &mut remains()),
+            None,
+        );
+        let (fresh, reused) =
+            (refuse(&closure, &rejection), refuse_with(&closure, &rejection, &mut remains()));
+        check("closure", fresh, reused, Some(Ours("of the renderer")));
+    }
 
     #[test]
     fn a_step_up_says_what_is_missing() {

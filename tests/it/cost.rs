@@ -18,6 +18,7 @@ use portcullis::headers::{SecurityHeaders, SecurityHeadersLayer};
 use portcullis::id::{FamilyId, TokenId};
 use portcullis::network::Connection;
 use portcullis::principal::{AuthMethod, Principal, Verified};
+use portcullis::rate_limit::{Quota, RateKey, RateLimit, RateLimitLayer};
 use portcullis::store::MemoryStore;
 use portcullis::time::{Clock as _, ManualClock};
 use portcullis::token::{AccessTokens, Claims, TokenRefusal, VerifyAccessToken};
@@ -92,8 +93,18 @@ impl VerifyAccessToken for OneToken {
     }
 }
 
-/// What a service allocates for one request, built outside.
-fn allocations<S>(mut service: S, request: Request<()>) -> u64
+/// What a service allocates for one request, built outside, that it lets in.
+fn allocations<S>(service: S, request: Request<()>) -> u64
+where
+    S: Service<Request<()>, Response = Response<bytes::Bytes>, Error = Infallible>,
+{
+    let (count, response) = measured(service, request);
+    assert_eq!(response.status(), 200);
+    count
+}
+
+/// What a service allocates for one request, and what it answers.
+fn measured<S>(mut service: S, request: Request<()>) -> (u64, Response<bytes::Bytes>)
 where
     S: Service<Request<()>, Response = Response<bytes::Bytes>, Error = Infallible>,
 {
@@ -105,14 +116,15 @@ where
         response = Some(answer);
     });
     match response {
-        Some(Poll::Ready(Ok(response))) => assert_eq!(response.status(), 200),
+        Some(Poll::Ready(Ok(response))) => (counted.count_total, response),
         _ => panic!("it had to wait"),
     }
-    counted.count_total
 }
 
-/// A request that is let in waits for nothing. A single layer costs no allocation, the whole gate at most eleven: five for
-/// the name of the request and its place, three for the security headers, and the principal.
+/// A request that is let in waits for nothing. A single layer costs no allocation, the whole gate at most nine: one for the
+/// name of the request, three for the place of what is known of it, two for the headers of the response and two for the
+/// security headers, and the principal. A limit by address adds two: what it said, and what the client is told
+/// of it.
 #[tokio::test]
 async fn letting_a_request_in_allocates_next_to_nothing() {
     let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
@@ -133,14 +145,29 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
     };
 
     assert_eq!(allocations(Free, request()), 0, "the bare service");
-    let layer = AuthorizeLayer::new(rule(), &Authorizer::new(roles)).unwrap();
+    let layer = AuthorizeLayer::new(rule(), &Authorizer::new(roles.clone())).unwrap();
     assert_eq!(allocations(layer.layer(Free), known()), 0, "AuthorizeLayer");
     let require = gate.require(rule()).unwrap();
     assert_eq!(allocations(require.layer(Free), known()), 0, "gate.require()");
     let whole = allocations(gate.layer().layer(Free), request());
-    assert!(whole <= 11, "gate.layer(): {whole}");
+    assert!(whole <= 9, "gate.layer(): {whole}");
     let both = allocations(gate.layer().layer(require.layer(Free)), request());
     assert_eq!(both, whole, "gate.require() behind gate.layer()");
+    let limit = |name: &str, key| {
+        let limit = RateLimit::builder(name).with_key(key).add_quota(Quota::per_minute(1_000_000));
+        limit.build().unwrap()
+    };
+    for (name, key, most) in [("address", RateKey::address(), 2), ("principal", RateKey::principal(), 5)] {
+        let gate = Gate::builder()
+            .with_access_tokens(OneToken(ada.clone()))
+            .with_roles(roles.clone())
+            .with_access_map(AccessMap::builder().add(Method::GET, "/tasks/{id}", rule()));
+        let gate = gate.add_rate_limit(limit(name, key)).build().await.unwrap();
+        let service = gate.layer().layer(Free);
+        allocations(service.clone(), request());
+        let more = allocations(service, request()) - whole;
+        assert!(more <= most, "a limit by {name} adds {more}");
+    }
 
     let firewall = FirewallLayer::new(Firewall::builder().add_host("api.example").build().unwrap());
     let for_host = || {
@@ -149,7 +176,7 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
         request
     };
     assert_eq!(allocations(firewall.layer(Free), for_host()), 0, "FirewallLayer");
-    // The name of the request and its copy for the response, a box among the extensions, the headers of the response.
+    // The name of the request in the response, a box among the extensions, the headers of the response.
     let context = ContextLayer::default();
     let from_somewhere = || {
         let mut request = for_host();
@@ -157,7 +184,74 @@ async fn letting_a_request_in_allocates_next_to_nothing() {
         request
     };
     let alone = allocations(context.layer(Free), from_somewhere());
-    assert!(alone <= 5, "ContextLayer: {alone}");
+    assert!(alone <= 4, "ContextLayer: {alone}");
+}
+
+/// An allocation counted and an answer.
+type Ask<'a> = &'a dyn Fn() -> (u64, Response<bytes::Bytes>);
+
+/// Turning somebody away costs no allocation that an answer with as many headers would not: its memory is that of the
+/// request, the texts are there before, and only the rejection for layers further out is new. The first refusal of a kind
+/// is not counted.
+#[tokio::test]
+async fn a_refusal_allocates_no_more_than_a_bare_answer() {
+    let names = ["content-type", "cache-control", "retry-after", "ratelimit-policy", "ratelimit"];
+    let bare = tower::service_fn(move |_: Request<()>| {
+        let mut response = Response::new(bytes::Bytes::from_static(b"{}"));
+        for name in names.map(http::HeaderName::from_static) {
+            response.headers_mut().insert(name, http::HeaderValue::from_static("value"));
+        }
+        ready(Ok::<_, Infallible>(response))
+    });
+    let request = |path: &'static str| {
+        let mut request = Request::get(path).header("cookie", "canary").body(()).unwrap();
+        request.extensions_mut().insert(Connection::new("192.0.2.7:4711".parse().unwrap()));
+        request
+    };
+    let least = allocations(bare, request("/"));
+    assert_eq!(least, 2, "a header map");
+
+    let limit = |count| RateLimit::builder("api").add_quota(Quota::per_minute(count)).build().unwrap();
+    let limited = RateLimitLayer::new(limit(1)).layer(Free);
+    allocations(limited.clone(), request("/"));
+    let roles = RoleModel::builder().add(Role::new("user").grants("tasks:read")).build().unwrap();
+    let ada = Principal::user(TenantId::default(), Subject::parse("ada").unwrap());
+    let rule = || Rule::permission("tasks:read");
+    let guarded = AuthorizeLayer::new(rule(), &Authorizer::new(roles.clone())).unwrap().layer(Free);
+    let by = |who: &Principal| {
+        let mut request = request("/");
+        request.extensions_mut().insert(who.clone());
+        request
+    };
+    let nobody = Principal::anonymous(TenantId::default());
+    // In the whole gate the name of the request and the security headers come on top.
+    let gate = async |count| {
+        let map =
+            AccessMap::builder().add(Method::GET, "/tasks", rule()).add(Method::GET, "/", Rule::public());
+        let gate = Gate::builder().with_access_tokens(OneToken(ada.clone())).with_roles(roles.clone());
+        let gate = gate.with_access_map(map).add_rate_limit(limit(count)).build().await.unwrap();
+        gate.layer().layer(Free)
+    };
+    let (open, closed) = (gate(1_000_000).await, gate(1).await);
+    allocations(closed.clone(), request("/"));
+    let rows: [(&str, u16, u64, Ask<'_>); 6] = [
+        ("too often", 429, least - 1, &|| measured(limited.clone(), request("/"))),
+        ("nobody", 401, least - 1, &|| measured(guarded.clone(), by(&nobody))),
+        ("not allowed", 403, least - 1, &|| measured(guarded.clone(), by(&ada))),
+        ("gate, too often", 429, 7, &|| measured(closed.clone(), request("/"))),
+        ("gate, nobody", 401, 8, &|| measured(open.clone(), request("/tasks"))),
+        ("gate, nothing there", 404, 7, &|| measured(open.clone(), request("/nothing"))),
+    ];
+    let mut over = Vec::new();
+    for (name, status, most, ask) in rows {
+        ask();
+        let (count, response) = ask();
+        assert_eq!(response.status(), status, "{name}");
+        if count > most {
+            over.push((name, count));
+        }
+    }
+    assert!(over.is_empty(), "{over:?}");
 }
 
 /// From the text of a token to a principal: the principal, its claims, and three identifiers. A token that comes again costs
@@ -225,7 +319,7 @@ fn security_headers_allocate_next_to_nothing() {
     });
     let bare = allocations(inserts_one, asked("accept"));
     for (name, headers, want) in [
-        ("api", SecurityHeaders::api(), 3),
+        ("api", SecurityHeaders::api(), 2),
         ("html: the nonce, its extension, the policy", SecurityHeaders::html(), 7),
     ] {
         let layer = SecurityHeadersLayer::new(headers.build().unwrap());

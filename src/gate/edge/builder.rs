@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Edge;
-use crate::context::{Resolver, TrustedProxies};
+use crate::context::{Resolver, TrustedProxies, X_REQUEST_ID};
 use crate::cors::Cors;
 use crate::csrf::OriginRule;
 use crate::error::ConfigError;
 use crate::firewall::Firewall;
 use crate::gate::GateBuilder;
 use crate::headers::SecurityHeaders;
-use crate::rate_limit::RateLimit;
+use crate::rate_limit::{RATE_LIMIT_FIELDS, RateLimit};
 use crate::time::Clock;
 use crate::validate::BodyGuard;
 
@@ -82,10 +82,13 @@ impl EdgeBuilder {
             resolver = resolver.with_clock(clock);
         }
         let trusted: Vec<_> = self.cors.iter().flat_map(Cors::credentialed_origins).cloned().collect();
+        let limits = if self.limits.is_empty() { &[][..] } else { &RATE_LIMIT_FIELDS };
+        let expected = std::iter::once(X_REQUEST_ID).chain(limits.iter().cloned());
+        let headers = self.headers.or(|| SecurityHeaders::api().build())?;
         let (by_principal, limits) = self.limits.into_iter().partition(RateLimit::needs_principal);
         Ok(Edge {
             resolver,
-            headers: self.headers.or(|| SecurityHeaders::api().build())?,
+            headers: headers.map(|headers| headers.expecting(expected)),
             firewall: self.firewall.or(|| Ok(Firewall::new()))?,
             origin: self.origin.or(|| OriginRule::builder().allow_origins(trusted).build())?,
             cors: self.cors,

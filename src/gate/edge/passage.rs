@@ -121,31 +121,30 @@ impl Edge {
     /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for, and then
     /// [noted](Passage::settled).
     pub(super) fn settle(&self, passage: &mut Passage, status: StatusCode) -> Option<Boxed<Vec<Asked>>> {
-        let mut taken = std::mem::take(&mut passage.taken);
-        taken.extend(passage.tolls.iter().flat_map(Tolls::take));
-        let settle = |(limit, decision): Asked| {
-            let verdict = limit.settle(decision, status);
-            (limit, verdict)
-        };
-        let verdicts: Vec<_> = taken.into_iter().map(settle).collect();
-        if verdicts.iter().any(|(_, verdict)| matches!(verdict, RateVerdict::Pending(_))) {
-            return Some(Box::pin(async move {
-                let mut settled = Vec::with_capacity(verdicts.len());
-                for (limit, verdict) in verdicts {
-                    let decision = match verdict {
-                        RateVerdict::Ready(decision) => decision,
-                        RateVerdict::Pending(late) => late.await,
-                    };
-                    settled.push((limit, decision));
-                }
-                settled
-            }));
+        if let Some(tolls) = &passage.tolls {
+            passage.taken.append(&mut tolls.take());
         }
-        passage.taken.extend(verdicts.into_iter().filter_map(|(limit, verdict)| match verdict {
-            RateVerdict::Ready(decision) => Some((limit, decision)),
-            RateVerdict::Pending(_) => None,
-        }));
-        None
+        let mut late = Vec::new();
+        for (at, (limit, decision)) in passage.taken.iter_mut().enumerate() {
+            let said = std::mem::replace(decision, RateDecision::uncounted());
+            match limit.settle(said, status) {
+                RateVerdict::Ready(settled) => *decision = settled,
+                RateVerdict::Pending(verdict) => late.push((at, verdict)),
+            }
+        }
+        if late.is_empty() {
+            return None;
+        }
+        let mut taken = std::mem::take(&mut passage.taken);
+        Some(Box::pin(async move {
+            for (at, verdict) in late {
+                let settled = verdict.await;
+                if let Some((_, decision)) = taken.get_mut(at) {
+                    *decision = settled;
+                }
+            }
+            taken
+        }))
     }
 
     /// What the answer says besides itself. Where the security headers come last, nothing can take them off.
