@@ -1,8 +1,6 @@
 //! Headers that a place is kept for.
 
-use super::super::*;
-use super::{answer, lines};
-use http::HeaderName;
+use super::*;
 
 /// Whether a place was kept for a header shows in no answer.
 #[test]
