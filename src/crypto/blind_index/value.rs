@@ -35,8 +35,12 @@ impl IndexValue {
     pub(super) fn new(tag: [u8; TAG_BYTES], mac: &[u8; MAC_BYTES], bits: u16) -> Self {
         let kept = usize::from(bits.div_ceil(8)).min(MAC_BYTES);
         let mut value = [0; MAX_BYTES];
-        let whole = tag.iter().chain(mac.iter().take(kept));
-        value.iter_mut().zip(whole).for_each(|(to, from)| *to = *from);
+        if let Some((name, rest)) = value.split_first_chunk_mut() {
+            *name = tag;
+            if let (Some(to), Some(from)) = (rest.get_mut(..kept), mac.get(..kept)) {
+                to.copy_from_slice(from);
+            }
+        }
         if let (Some(last), used @ 1..) = (value.get_mut(TAG_BYTES + kept - 1), bits % 8) {
             *last &= u8::MAX << (8 - used);
         }
