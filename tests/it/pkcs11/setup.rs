@@ -21,7 +21,7 @@ fn config<T: std::fmt::Debug>(outcome: Result<T, StartError>) -> ConfigError {
 fn a_module_that_cannot_stand() {
     with_token("setup::a_module_that_cannot_stand", async |token| {
         let text_file = token.folder.join("softhsm2.conf");
-        let library = &token.library;
+        let library = &token.shared_object;
         let no_module = std::env::current_exe().unwrap();
         let pin = || SecretString::from(PIN);
         let module =

@@ -28,7 +28,7 @@ pub fn with_configured(test: &str, configuration: &str, body: impl AsyncFnOnce(T
     if let Some(folder) = std::env::var_os(FOLDER) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let token = Token { library, folder: folder.into() };
+        let token = Token { shared_object: library, folder: folder.into() };
         return runtime.block_on(body(token));
     }
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn library(test: &str) -> Option<PathBuf> {
 
 /// Its keys are made and deleted through sessions that are not those under test.
 pub struct Token {
-    pub library: PathBuf,
+    pub shared_object: PathBuf,
     pub folder: PathBuf,
 }
 
@@ -121,7 +121,7 @@ impl NewKey {
 
 impl Token {
     pub fn builder(&self) -> Pkcs11ModuleBuilder {
-        Pkcs11Module::builder(&self.library).with_token_label(LABEL).with_pin(PIN.into())
+        Pkcs11Module::builder(&self.shared_object).with_token_label(LABEL).with_pin(PIN.into())
     }
 
     pub async fn module(&self) -> Pkcs11Module {
@@ -177,7 +177,7 @@ impl Token {
     }
 
     pub fn pkcs11(&self) -> Pkcs11 {
-        let pkcs11 = Pkcs11::new(&self.library).unwrap();
+        let pkcs11 = Pkcs11::new(&self.shared_object).unwrap();
         match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(ModuleError::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => pkcs11,
             Err(error) => panic!("{error}"),
@@ -187,7 +187,13 @@ impl Token {
     /// OpenSC's tool, in a process of its own.
     pub fn tool(&self, arguments: &[&str]) {
         let mut command = Command::new("pkcs11-tool");
-        command.arg("--module").arg(&self.library).args(["--token-label", LABEL, "--login", "--pin", PIN]);
+        command.arg("--module").arg(&self.shared_object).args([
+            "--token-label",
+            LABEL,
+            "--login",
+            "--pin",
+            PIN,
+        ]);
         let output = command.args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
