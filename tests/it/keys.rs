@@ -101,6 +101,8 @@ fn what_is_wrong_is_said() {
         (&["retire", "sealing", &primary], 1, "is the primary key"),
         (&["destroy", "sealing", &primary, "--yes"], 1, "is the primary key"),
         (&["destroy", "sealing", &primary], 2, "--yes"),
+        (&["compromise", "sealing", &primary], 2, "--yes"),
+        (&["compromise", "sealing", &primary, "--yes"], 1, "is the primary key"),
         (&["rotate", "everything"], 2, "use one of token_signing, sealing"),
         (&["promote", "sealing", "a b"], 2, "no id of a key"),
         (&["add", "csrf=HS256"], 2, "have no algorithm"),
@@ -268,4 +270,40 @@ async fn a_provider_that_fails_leaves_the_keys_before_and_is_told_of_once() {
     let ring = accounts.tokens().codec().keyring();
     assert_ne!(ring.primary().public_jwk(), first.primary().public_jwk());
     assert_eq!(log.lines().len(), 2, "{:?}", log.lines());
+}
+
+/// Panics or never answers, as it is told, before it gives its keys.
+struct Trouble(Arc<Mutex<Vec<&'static str>>>, Keyring);
+
+#[async_trait]
+impl KeyProvider for Trouble {
+    async fn keyring(&self, _: KeyPurpose) -> portcullis::error::Result<Arc<Keyring>> {
+        let trouble = self.0.lock().unwrap().pop();
+        match trouble {
+            Some("panic") => panic!("the provider fell over"),
+            Some(_) => std::future::pending().await,
+            None => Ok(Arc::new(self.1.clone())),
+        }
+    }
+}
+
+/// A provider that panics, or hangs, is asked again: following doesn't end with it, and the log says so.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_panics_or_hangs_is_asked_again() {
+    let trouble = Arc::new(Mutex::new(Vec::new()));
+    let keys = Trouble(trouble.clone(), signing());
+    let (_accounts, _gate) = instance(&Arc::new(MemoryStore::new()), Arc::new(keys)).await;
+    for (what, told) in [("panic", "panicked"), ("hang", "does not answer")] {
+        let (log, _guard) = Log::listen_from(LevelFilter::INFO);
+        trouble.lock().unwrap().push(what);
+        for _ in 0..1000 {
+            if log.lines().len() == 2 {
+                break;
+            }
+            tokio::time::sleep(A_MOMENT).await;
+        }
+        let lines = log.lines();
+        assert!(lines.len() == 2 && lines[0].contains(told), "{what}: {lines:?}");
+        assert!(lines[1].contains("can be had again"), "{what}: {lines:?}");
+    }
 }

@@ -233,3 +233,13 @@ async fn what_a_killed_process_left_is_wiped_and_a_link_stays_a_link() {
     assert!(!left.exists() && link.is_symlink());
     assert_eq!(file.keyring(SEALING).await.unwrap().primary().id(), &id);
 }
+
+/// What could not be read any more is not written: a file that grew past the bound would take all keys with it.
+#[test]
+fn a_text_that_is_too_large_to_be_read_does_not_fit() {
+    let path = Path::new("keys.json");
+    let text = |bytes: usize| SecretString::from("x".repeat(bytes));
+    assert!(disk::fits(path, &text(4 * 1024 * 1024)).is_ok());
+    let refused = disk::fits(path, &text(4 * 1024 * 1024 + 1)).unwrap_err();
+    assert!(refused.to_string().contains("keys.json") && refused.to_string().contains("larger"), "{refused}");
+}

@@ -214,6 +214,41 @@ async fn a_leaked_database_is_worth_nothing() {
     assert_eq!(texts.len(), 4, "equal texts look different: {bodies:?}");
 }
 
+/// Another root secret in the environment, with the one before beside it: what that sealed opens. A note that somebody
+/// swapped in the database opens for nobody, hides none of the others, and is in the audit trail.
+#[tokio::test]
+async fn another_root_secret_and_a_note_that_was_swapped() {
+    let (old, new) = ("41f6e4a1b0c98d3752e7", "9b3c5d20f7a8e6411cd0");
+    let root = |half: &str| half.to_owned() + &half.chars().rev().collect::<String>() + half + "0c7e";
+    let mut server = Server::start_with(&[("ENCRYPTION_KEY", &root(old))]);
+    let api = server.api();
+    api.register("ada").await;
+    let ada = api.sign_in("ada").await;
+    let first = note(&api, &ada, "first").await;
+    note(&api, &ada, "second").await;
+    server.set("ENCRYPTION_KEY", &root(new));
+    server.set("ENCRYPTION_KEY_PREVIOUS", &root(old));
+    server.restart();
+    let api = server.api();
+    let body = async |api: &Api, id: &str| {
+        let note = api.get(&format!("/api/notes/{id}")).bearer(&api.sign_in("ada").await.access).send().await;
+        note.expect(200).json()["body"].clone()
+    };
+    assert_eq!(body(&api, &first).await, "first");
+    let pool = database(&server).await;
+    sqlx::query("UPDATE notes SET body = (SELECT body FROM notes AS other WHERE other.id <> ?) WHERE id = ?")
+        .bind(&first)
+        .bind(&first)
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(body(&api, &first).await, Value::Null);
+    let all = api.get("/api/notes").bearer(&api.sign_in("ada").await.access).send().await.expect(200).json();
+    assert!(all.as_array().unwrap().iter().any(|note| note["body"] == "second"), "{all}");
+    let audit = api.get("/api/admin/audit").bearer(&api.admin().await.access).send().await.expect(200).json();
+    assert!(audit.to_string().contains("crypt_decrypt_fail"), "{audit}");
+}
+
 /// Killed in the middle of rotating keys and of moving rows to the newest, again and again: every row opens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_while_rotating_and_resealing_loses_no_row() {

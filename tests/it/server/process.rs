@@ -71,6 +71,12 @@ impl Server {
         assert!(self.child.wait().unwrap().success());
     }
 
+    /// From the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Kills it and starts another over the same files.
     pub fn restart(&mut self) {
         self.kill();

@@ -70,6 +70,8 @@ async fn slow_clients_are_cut_and_others_served_meanwhile() {
         ("headers", HEAD, "a", CLIENTS, "408"),
         ("bodies", BODY, " ", CLIENTS, "408"),
         ("chunks", CHUNKS, "1\r\n \r\n", 20, "408"),
+        // It waits for the rest and writes nothing into a connection that ends: it is always told why.
+        ("a body that stops", BODY, "", 20, "408"),
         ("silence", "", "", 20, ""),
         ("half a preface", HALF, "", 20, ""),
         ("a preface", PREFACE, "", 20, ""),

@@ -26,6 +26,7 @@ pub struct Turning {
     index: ArcSwap<Keyring>,
     asked: AtomicUsize,
     down: std::sync::atomic::AtomicBool,
+    without_index: std::sync::atomic::AtomicBool,
 }
 
 impl Turning {
@@ -36,6 +37,7 @@ impl Turning {
             index: ring(KeyPurpose::BlindIndex),
             asked: AtomicUsize::new(0),
             down: false.into(),
+            without_index: false.into(),
         })
     }
 
@@ -67,7 +69,9 @@ impl KeyProvider for Turning {
         }
         match purpose {
             KeyPurpose::Sealing => Ok(self.sealing()),
-            KeyPurpose::BlindIndex => Ok(self.index.load_full()),
+            KeyPurpose::BlindIndex if !self.without_index.load(Ordering::Relaxed) => {
+                Ok(self.index.load_full())
+            }
             _ => Err(Error::new(ErrorKind::Internal, "no such keys")),
         }
     }

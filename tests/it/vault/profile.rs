@@ -2,7 +2,7 @@
 
 use portcullis::account::{Accounts, Registration, SealedProfile};
 use portcullis::crypto::blind_index::Normalization;
-use portcullis::store::{MemoryStore, UserStore};
+use portcullis::store::{MemoryStore, UserReplacement, UserStore};
 use portcullis::vault::Progress;
 
 use super::*;
@@ -78,6 +78,18 @@ async fn profiles_are_sealed_at_rest_found_and_opened() {
     let mut again = Progress::default();
     accounts.reseal_profiles(&tenant, &mut again).await.unwrap();
     assert_eq!(again.resealed, 0);
+
+    // An index that is missing is made.
+    let mut bare = moved.clone();
+    bare.profile.remove("full_name_index");
+    assert_eq!(store.replace(&bare, moved.revision).await.unwrap(), UserReplacement::Replaced);
+    let mut progress = Progress::default();
+    accounts.reseal_profiles(&tenant, &mut progress).await.unwrap();
+    let again = store.get(&tenant, &ada.id).await.unwrap().unwrap();
+    assert_eq!(
+        (progress.resealed, &again.profile["full_name_index"]),
+        (1, &moved.profile["full_name_index"])
+    );
 
     // Another user's row.
     let mut stored = moved;

@@ -88,6 +88,23 @@ async fn a_failed_refresh_leaves_the_old_ring_working() {
     assert_eq!(vault.open(&sealed, &at).await.unwrap(), 2);
 }
 
+/// Keys for indexes that were there and aren't any more are an error, and not an index that quietly stays as it is.
+#[tokio::test]
+async fn index_keys_that_are_gone_are_an_error() {
+    let keys = Turning::new();
+    let (vault, _) = vault(&keys).await;
+    let names = vault.blind_index("users", "name", |index| index).unwrap();
+    let tenant = tenant("t");
+    let before = names.value(&tenant, "ada");
+    keys.without_index.store(true, Ordering::Relaxed);
+    assert!(vault.refresh_keys().await.unwrap_err().to_string().contains("blind indexes are gone"));
+    assert_eq!(names.value(&tenant, "ada"), before);
+    keys.without_index.store(false, Ordering::Relaxed);
+    keys.rotate();
+    assert!(vault.refresh_keys().await.unwrap());
+    assert!(names.needs_reindex(&before));
+}
+
 /// Many at once meet a new key on an instance that is behind: all of them get their value, and the provider is asked once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn thirty_two_readers_catch_up_together() {
