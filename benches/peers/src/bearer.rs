@@ -73,6 +73,8 @@ fn with(material: &Material) -> Contest {
     let authorize = AuthorizeLayer::new(Rule::role("user"), &Authorizer::new(roles())).expect("is a role");
     let alone = bare().layer(ServiceBuilder::new().layer(AuthenticateLayer::new(scheme())).layer(authorize));
     calls.contest_ours(&mut contest, "portcullis, its two layers alone", alone);
+    // Tokens of its own: what the layers have seen would not come the first time.
+    let tokens = material.tokens(&runtime);
     let gate = runtime.block_on(gate(&tokens).build()).expect("the gate stands");
     let whole = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
     calls.contest_ours(&mut contest, "portcullis, the whole gate", whole.finish().expect("is closed"));
