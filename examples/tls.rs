@@ -27,7 +27,6 @@ use portcullis::axum::account_routes;
 use portcullis::crypto::StaticKeys;
 use portcullis::gate::Gate;
 use portcullis::store::MemoryStore;
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -64,8 +63,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tls = TlsAcceptor::from(Arc::new(tls));
 
-    let https = TcpListener::bind(var("BIND", "127.0.0.1:8443")).await?;
-    let http = TcpListener::bind(var("HTTP_BIND", "127.0.0.1:8080")).await?;
+    let https = serve::listen(var("BIND", "127.0.0.1:8443").parse()?)?;
+    let http = serve::listen(var("HTTP_BIND", "127.0.0.1:8080").parse()?)?;
     println!("listening on https://{}", https.local_addr()?);
     println!("redirecting http://{} to https://{host}\n\ntry", http.local_addr()?);
     println!("  curl -ik https://{}/health            # with strict-transport-security", https.local_addr()?);

@@ -146,8 +146,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     }
 
     first_admin(&accounts, &config.admin).await?;
-    let listener = tokio::net::TcpListener::bind(config.bind)
-        .await
+    let listener = serve::listen(config.bind)
         .map_err(|error| format!("BIND: {} cannot be listened on: {error}", config.bind))?;
     welcome(&config, listener.local_addr()?);
     let housekeeping = tokio::spawn(purge(accounts));

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -12,8 +13,7 @@ use super::Server;
 
 const CLIENTS: usize = 200;
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Much more than the timeouts, since the machine runs other tests too: a queue of connections that overflows meanwhile
-/// lets a silent client believe for a minute that it is connected.
+/// Much more than the timeouts, since the machine runs other tests too.
 const NEVER: Duration = Duration::from_secs(180);
 
 fn impatient() -> Server {
@@ -24,9 +24,19 @@ fn address(server: &Server) -> String {
     server.base().strip_prefix("http://").unwrap().to_owned()
 }
 
+/// A system whose queue of connections overflows answers with SYN cookies and forgets: the client believes in a connection
+/// that no server ever saw, and hears that it was wrong when it sends something. So its system asks now and then; one
+/// that the server holds open answers that, and stays.
+async fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let asking = TcpKeepalive::new().with_time(2 * TIMEOUT).with_interval(TIMEOUT);
+    SockRef::from(&stream).set_tcp_keepalive(&asking).unwrap();
+    stream
+}
+
 /// Sends the head, then a byte of the rest every 200 ms, until the server ends it: what it said. `None` if it doesn't.
 async fn dribble(address: String, head: &'static str, rest: &'static str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = connect(&address).await;
     stream.write_all(head.as_bytes()).await.unwrap();
     let (mut read, mut write) = stream.into_split();
     let writer = tokio::spawn(async move {
@@ -86,10 +96,11 @@ async fn slow_clients_are_cut_and_others_served_meanwhile() {
         // Another connection each time, too.
         let fresh = server.api();
         fresh.get("/health").send().await.expect(200);
-        asked += 2;
+        // A server that makes others wait for the slow ones answers when those are cut.
+        asked += 2 * usize::from(begin.elapsed() < TIMEOUT);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(asked >= 10, "{asked} answers");
+    assert!(asked > 0, "others waited");
     let (mut told, mut of) = (0, 0);
     for (name, status, client) in slow {
         let answer = client.await.unwrap().unwrap_or_else(|| panic!("{name}: never cut"));
