@@ -146,7 +146,11 @@ pub(crate) struct Origins(Arc<[Origin]>);
 
 impl Origins {
     pub(crate) fn contains(&self, header: &[u8]) -> bool {
-        self.0.iter().any(|origin| origin.is(header))
+        self.position(header).is_some()
+    }
+
+    pub(crate) fn position(&self, header: &[u8]) -> Option<usize> {
+        self.0.iter().position(|origin| origin.is(header))
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Origin> {

@@ -10,6 +10,7 @@ use ::axum::body::Body;
 use ::axum::extract::Request;
 use ::axum::handler::Handler;
 use ::axum::response::Response;
+use http::HeaderMap;
 use pin_project_lite::pin_project;
 
 use crate::authz::Rule;
@@ -25,6 +26,10 @@ pub(super) struct Renderer(pub(super) Arc<dyn Render<Body> + Send + Sync>);
 impl Render<Body> for Renderer {
     fn render(&self, rejection: &Rejection) -> http::Response<Body> {
         self.0.render(rejection)
+    }
+
+    fn render_into(&self, rejection: &Rejection, spare: HeaderMap) -> http::Response<Body> {
+        self.0.render_into(rejection, spare)
     }
 }
 

@@ -13,7 +13,9 @@ use ::axum::ServiceExt as _;
 use ::axum::body::Body;
 use ::axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use ::axum::response::Response;
+use ::axum::routing::future::RouteFuture;
 use http::Request;
+use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -21,7 +23,7 @@ use tower_service::Service;
 use super::guarded::Renderer;
 use crate::authz::AccessMap;
 use crate::gate::{Edged, EdgedFuture, Gate};
-use crate::validate::{BodyGuardLayer, BodyGuarded};
+use crate::validate::{BodyGuardLayer, BodyGuarded, GuardedBody};
 
 /// A closed router behind the whole gate: every route has its rule, and no route can be added.
 ///
@@ -29,14 +31,14 @@ use crate::validate::{BodyGuardLayer, BodyGuarded};
 /// request comes from. A handler that panics is answered with 500.
 #[derive(Clone)]
 pub struct GateService {
-    inner: Edged<BodyGuarded<Router, Renderer>, Renderer>,
+    inner: Edged<BodyGuarded<Closed, Renderer>, Renderer>,
     map: Arc<AccessMap>,
 }
 
 impl GateService {
     pub(super) fn new(router: Router, map: Arc<AccessMap>, gate: &Gate, renderer: &Renderer) -> Self {
         let bodies = BodyGuardLayer::new(gate.edge().bodies().clone()).with_renderer(renderer.clone());
-        let guarded = bodies.layer(router.with_state(()));
+        let guarded = bodies.layer(Closed(router.with_state(())));
         Self { inner: Edged::new(guarded, gate.edge().clone(), renderer.clone()), map }
     }
 
@@ -73,11 +75,30 @@ impl fmt::Debug for GateService {
     }
 }
 
+/// The router behind the guard of bodies. axum boxes a body that it doesn't know, so where nothing can come it gets one
+/// that it knows.
+#[derive(Clone)]
+struct Closed(Router);
+
+impl Service<Request<GuardedBody<Body>>> for Closed {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<Body>>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: Request<GuardedBody<Body>>) -> Self::Future {
+        self.0.call(request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) }))
+    }
+}
+
 pin_project! {
     /// The future of [`GateService`].
     pub struct ResponseFuture {
         #[pin]
-        inner: EdgedFuture<BodyGuarded<Router, Renderer>, Body, Renderer>,
+        inner: EdgedFuture<BodyGuarded<Closed, Renderer>, Body, Renderer>,
     }
 }
 

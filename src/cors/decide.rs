@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future as _, Ready, ready};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::header::{
@@ -11,7 +12,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
@@ -26,7 +27,12 @@ pub struct Cors {
     origins: Origins,
     any_origin: bool,
     credentials: bool,
+    /// What answers say to an origin that is allowed, in the order of `origins`; where any is, the one thing they say.
+    actual: Arc<[Lines]>,
 }
+
+/// Each name once.
+type Lines = Arc<[(HeaderName, HeaderValue)]>;
 
 /// What becomes of a request.
 #[derive(Clone, Debug)]
@@ -42,7 +48,7 @@ pub enum CorsDecision {
 /// What an answer says about CORS, `Vary` included.
 #[derive(Clone, Debug, Default)]
 pub struct CorsHeaders {
-    headers: HeaderMap,
+    lines: Option<Lines>,
     vary: &'static [HeaderName],
     /// The request names an origin, so that nobody else may say what applies to it.
     alone: bool,
@@ -61,7 +67,18 @@ impl Cors {
         any_origin: bool,
         credentials: bool,
     ) -> Self {
-        Self { inner: layer.layer(Empty), origins, any_origin, credentials }
+        let inner = layer.layer(Empty);
+        let listed = origins.iter().map(Origin::as_str);
+        let any = any_origin.then_some("https://any.example");
+        // Nothing else in a request changes them, so tower-http need not be asked for each.
+        let actual = listed.chain(any).map(|origin| {
+            let mut question = Request::new(());
+            if let Ok(origin) = HeaderValue::from_str(origin) {
+                question.headers_mut().insert(ORIGIN, origin);
+            }
+            ask(&inner, question)
+        });
+        Self { actual: actual.collect(), inner, origins, any_origin, credentials }
     }
 
     /// Decides about a request by its method and headers.
@@ -71,18 +88,28 @@ impl Cors {
         let Some(origin) = origins.next() else {
             return CorsDecision::NotCors(CorsHeaders { vary: self.vary(false), ..CorsHeaders::default() });
         };
-        let listed = self.any_origin || self.origins.contains(origin.as_bytes());
-        let allowed = listed && origins.next().is_none();
+        let listed = if self.any_origin { Some(0) } else { self.origins.position(origin.as_bytes()) };
+        let allowed = listed.filter(|_| origins.next().is_none());
         let preflight =
             request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        let headers = if allowed { self.ask(request, preflight) } else { HeaderMap::new() };
-        let headers = CorsHeaders { headers, vary: self.vary(preflight), alone: true };
+        let lines = match allowed {
+            Some(_) if preflight => Some(self.permission(request)),
+            Some(at) => self.actual.get(at).cloned(),
+            None => None,
+        };
+        let headers = CorsHeaders { lines, vary: self.vary(preflight), alone: true };
         if preflight { CorsDecision::Preflight(headers) } else { CorsDecision::Actual(headers) }
     }
 
     /// The origins that may send credentials, and so are trusted to act as the user.
     pub fn credentialed_origins(&self) -> impl Iterator<Item = &Origin> {
         self.origins.iter().filter(|_| self.credentials)
+    }
+
+    /// What most answers say about it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = HeaderName> {
+        let lines = self.actual.iter().take(1).flat_map(|lines| lines.iter().map(|(name, _)| name.clone()));
+        self.vary(false).iter().map(|_| VARY).chain(lines)
     }
 
     /// Where nothing is allowed, every origin gets the same answers.
@@ -97,25 +124,29 @@ impl Cors {
         }
     }
 
-    /// What tower-http answers.
-    fn ask(&self, request: &Parts, preflight: bool) -> HeaderMap {
+    /// The answer to a preflight.
+    fn permission(&self, request: &Parts) -> Lines {
         let mut question = Request::new(());
-        // To tower-http every `OPTIONS` is a preflight.
-        *question.method_mut() = if preflight { Method::OPTIONS } else { Method::GET };
+        *question.method_mut() = Method::OPTIONS;
         for name in [ORIGIN, HeaderName::from_static("access-control-request-private-network")] {
             if let Some(value) = request.headers.get(&name) {
                 question.headers_mut().insert(name, value.clone());
             }
         }
-        let future = pin!(self.inner.clone().call(question));
-        // Nothing in it waits. Should that change, no headers are the safe answer.
-        let mut headers = match future.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(response)) => response.into_parts().0.headers,
-            Poll::Pending => HeaderMap::new(),
-        };
-        headers.remove(VARY);
-        headers
+        ask(&self.inner, question)
     }
+}
+
+/// What tower-http answers, but for `Vary`. To it every `OPTIONS` is a preflight.
+fn ask(cors: &tower_http::cors::Cors<Empty>, question: Request<()>) -> Lines {
+    let future = pin!(cors.clone().call(question));
+    // Nothing in it waits. Should that change, no headers are the safe answer.
+    let mut headers = match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => response.into_parts().0.headers,
+        Poll::Pending => HeaderMap::new(),
+    };
+    headers.remove(VARY);
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 impl CorsDecision {
@@ -131,6 +162,17 @@ impl CorsDecision {
 impl CorsHeaders {
     /// Adds them to an answer. `Vary` is merged; what else the answer said about CORS is replaced.
     pub fn apply(self, answer: &mut HeaderMap) {
+        self.clear(answer);
+        for name in self.vary {
+            add_vary(answer, name);
+        }
+        for (name, value) in self.lines() {
+            answer.insert(name, value.clone());
+        }
+    }
+
+    /// Takes out of an answer what nobody but this may say.
+    pub(crate) fn clear(&self, answer: &mut HeaderMap) {
         if self.alone {
             for name in
                 [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_EXPOSE_HEADERS]
@@ -138,10 +180,16 @@ impl CorsHeaders {
                 answer.remove(name);
             }
         }
-        for name in self.vary {
-            add_vary(answer, name);
-        }
-        answer.extend(self.headers);
+    }
+
+    /// What the answer depends on.
+    pub(crate) fn vary(&self) -> &'static [HeaderName] {
+        self.vary
+    }
+
+    /// What it says besides, each name once.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.lines.iter().flat_map(|lines| lines.iter())
     }
 
     /// The answer to a preflight: 204 and nothing but these headers.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, Entry, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, VARY,
 };
 use http::request::Parts;
@@ -12,6 +12,8 @@ use http::{Extensions, Response};
 
 use super::builder::{SecurityHeadersBuilder, header_name};
 use super::csp::{ContentSecurityPolicy, CspNonce};
+use super::lines::{Lines, MAX_EXPECTED, Names};
+use super::merge::{Merge, TARGETED, says_no_store};
 use super::value::SecurityHeader;
 use crate::error::ConfigError;
 use crate::wire::merge_vary;
@@ -42,8 +44,8 @@ struct Templates {
 struct Template {
     /// For an answer that says nothing itself.
     bare: HeaderMap,
-    /// With an empty value for each header that is expected of the handler, so that its own takes that place and the table
-    /// need not grow: a clone has room for what it was cloned from, and for nothing else.
+    /// With an empty value for each header that is expected, so that it takes that place and the table need not grow: a
+    /// clone has room for what it was cloned from, and for nothing else.
     roomy: HeaderMap,
     /// Those that are expected, at most [`MAX_EXPECTED`].
     expected: Vec<HeaderName>,
@@ -83,19 +85,16 @@ impl Prepared {
     pub fn nonce(&self) -> Option<CspNonce> {
         self.nonce
     }
+
+    fn forbids_storing<B>(&self, response: &Response<B>) -> bool {
+        self.credentials && response.extensions().get::<Cacheable>().is_none()
+    }
 }
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Caches in between follow these before `Cache-Control` (RFC 9213).
-static TARGETED: [HeaderName; 2] =
-    [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
-
 /// What nearly every answer with a body says.
 const EXPECTED: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
-
-/// As many bits tell which of them are there.
-const MAX_EXPECTED: usize = 8;
 
 /// How many headers of a handler fit without growing the table.
 const ROOM: usize = 8;
@@ -125,8 +124,19 @@ impl SecurityHeaders {
 
     /// After the handler: what becomes of its headers stands on the page of the [module](super).
     pub fn apply<B>(&self, prepared: &Prepared, response: &mut Response<B>) {
-        let no_store = prepared.credentials && response.extensions().get::<Cacheable>().is_none();
-        self.apply_to(prepared, no_store, response.headers_mut());
+        let no_store = prepared.forbids_storing(response);
+        self.apply_to(prepared, no_store, response.headers_mut(), None::<fn(&mut Lines<'_>)>);
+    }
+
+    /// The same, with what else the answer shall say: it takes its place at once, so that no table grows for it.
+    pub(crate) fn apply_with<B>(
+        &self,
+        prepared: &Prepared,
+        response: &mut Response<B>,
+        say: impl FnOnce(&mut Lines<'_>),
+    ) {
+        let no_store = prepared.forbids_storing(response);
+        self.apply_to(prepared, no_store, response.headers_mut(), Some(say));
     }
 
     pub(super) fn has_credentials(&self, headers: &HeaderMap) -> bool {
@@ -205,55 +215,37 @@ impl SecurityHeaders {
         self
     }
 
-    fn apply_to(&self, prepared: &Prepared, no_store: bool, headers: &mut HeaderMap) {
+    fn apply_to(
+        &self,
+        prepared: &Prepared,
+        no_store: bool,
+        headers: &mut HeaderMap,
+        say: Option<impl FnOnce(&mut Lines<'_>)>,
+    ) {
         let templates = if prepared.secure { &self.secure } else { &self.plain };
         let template = if no_store { &templates.no_store } else { &templates.open };
         // One clone, into which the few headers of the handler move, instead of many inserts into those.
-        let (table, expected) = if headers.is_empty() {
+        let (table, expected) = if headers.is_empty() && say.is_none() {
             (&template.bare, &[][..])
         } else {
             (&template.roomy, template.expected.as_slice())
         };
-        let mut said = 0_u8;
         let theirs = mem::replace(headers, table.clone());
         for (name, policy) in self.policies.iter().filter(|_| prepared.nonce.is_some()) {
             headers.insert(name.clone(), policy.value(prepared.nonce.as_ref()));
         }
-        let mut merge =
-            Merge { headers: self, ours: headers, removes_hsts: templates.removes_hsts, no_store };
-        let has_lines = theirs.len() > theirs.keys_len();
-        let mut sets_cookie = false;
-        // The name whose further lines come along.
-        let mut open: Option<HeaderName> = None;
-        for (name, value) in theirs {
-            match name {
-                Some(name) => {
-                    if let Some(at) = expected.iter().position(|expected| *expected == name)
-                        && let Some(place) = merge.ours.get_mut(&name)
-                    {
-                        *place = value;
-                        said |= 1 << at;
-                        open = has_lines.then_some(name);
-                        continue;
-                    }
-                    sets_cookie |= name == SET_COOKIE;
-                    open = has_lines.then(|| name.clone());
-                    if !merge.take(name, value) {
-                        open = None;
-                    }
-                }
-                None => {
-                    if let Some(name) = &open {
-                        let _ = merge.ours.try_append(name.clone(), value);
-                    }
-                }
-            }
+        let mut merge = Merge {
+            kept: &self.kept,
+            keeps_caching: self.caching.as_ref().is_some_and(|caching| caching.keeps),
+            removes_hsts: templates.removes_hsts,
+            no_store,
+            lines: Lines::new(headers, expected, &self.removed),
+        };
+        let sets_cookie = merge.take_all(theirs);
+        if let Some(say) = say {
+            say(&mut merge.lines);
         }
-        for (at, name) in expected.iter().enumerate() {
-            if said & (1 << at) == 0 {
-                headers.remove(name);
-            }
-        }
+        merge.lines.close();
         if sets_cookie && !no_store {
             self.forbid_storing(headers);
         }
@@ -268,74 +260,6 @@ impl SecurityHeaders {
         let vary = merge_vary(headers.get_all(VARY).iter(), &caching.vary);
         headers.insert(VARY, vary);
     }
-}
-
-/// The headers of an answer while those of the handler come in.
-struct Merge<'a> {
-    headers: &'a SecurityHeaders,
-    ours: &'a mut HeaderMap,
-    removes_hsts: bool,
-    no_store: bool,
-}
-
-impl Merge<'_> {
-    /// Takes the first line of a header of the handler, or leaves it; whether further lines come along.
-    fn take(&mut self, name: HeaderName, value: HeaderValue) -> bool {
-        let Self { headers, ours, removes_hsts, no_store } = self;
-        let keeps_caching = || headers.caching.as_ref().is_some_and(|caching| caching.keeps);
-        if headers.removed.contains(&name)
-            || (*removes_hsts && name == STRICT_TRANSPORT_SECURITY)
-            || (*no_store && TARGETED.contains(&name) && !keeps_caching())
-        {
-            return false;
-        }
-        // A table that is full of 24 000 headers takes no more; they are the handler's own.
-        let Ok(entry) = ours.try_entry(name) else { return false };
-        let mut entry = match entry {
-            Entry::Vacant(entry) => return entry.try_insert(value).is_ok(),
-            Entry::Occupied(entry) => entry,
-        };
-        let replaces = if *entry.key() == CACHE_CONTROL {
-            says_no_store(&value) || keeps_caching()
-        } else if *entry.key() == VARY {
-            let merged = merge_vary([&value].into_iter(), entry.get());
-            entry.insert(merged);
-            return true;
-        } else {
-            headers.kept.contains(entry.key()) && !value.as_bytes().trim_ascii().is_empty()
-        };
-        if replaces {
-            entry.insert(value);
-        }
-        replaces
-    }
-}
-
-/// Names to look for among a handler's, nearly all of which have another length.
-#[derive(Clone, Debug)]
-struct Names {
-    names: Vec<HeaderName>,
-    /// A bit for each length there is; all from 63 on share one.
-    lengths: u64,
-}
-
-impl Names {
-    fn new(names: Vec<HeaderName>) -> Self {
-        let lengths = names.iter().fold(0, |lengths, name| lengths | Self::bit(name));
-        Self { names, lengths }
-    }
-
-    fn contains(&self, name: &HeaderName) -> bool {
-        self.lengths & Self::bit(name) != 0 && self.names.contains(name)
-    }
-
-    fn bit(name: &HeaderName) -> u64 {
-        1 << name.as_str().len().min(63)
-    }
-}
-
-fn says_no_store(value: &HeaderValue) -> bool {
-    value.as_bytes().split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(b"no-store"))
 }
 
 /// The nonce of the request; that of an outer layer, if there is one, so that both name the same.

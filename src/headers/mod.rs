@@ -67,6 +67,8 @@ mod clear_site_data;
 mod csp;
 mod hsts;
 mod layer;
+mod lines;
+mod merge;
 mod permissions;
 mod reporting;
 #[cfg(test)]
@@ -79,6 +81,7 @@ pub use clear_site_data::ClearSiteData;
 pub use csp::{ContentSecurityPolicy, Csp, CspNonce, Directive, Source, Unsafe};
 pub use hsts::Hsts;
 pub use layer::{ResponseFuture, SecurityHeadersLayer, SetSecurityHeaders};
+pub(crate) use lines::Lines;
 pub use permissions::{Allowlist, Feature, PermissionsPolicy};
 pub use reporting::ReportingEndpoints;
 pub use value::{

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::quota::Taken;
 use crate::rejection::{Rejection, RejectionCode};
@@ -112,15 +112,12 @@ impl RateDecision {
         self.standing = standing;
     }
 
-    /// Adds `RateLimit-Policy` and `RateLimit`. Both are lists, so several limits on one way have their say.
-    pub(super) fn add_fields(&self, fields: &Fields, headers: &mut HeaderMap) {
-        if !matches!(self.outcome, Outcome::Allow | Outcome::Refuse { .. }) {
-            return;
-        }
-        headers.append(POLICY, fields.policy.clone());
-        if let Some(state) = fields.state(&self.standing) {
-            headers.append(STATE, state);
-        }
+    /// `RateLimit-Policy` and `RateLimit`. Both are lists, so several limits on one way have their say.
+    pub(super) fn fields(&self, fields: &Fields) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let known = matches!(self.outcome, Outcome::Allow | Outcome::Refuse { .. });
+        let policy = known.then(|| (POLICY, fields.policy.clone()));
+        let state = if known { fields.state(&self.standing) } else { None };
+        policy.into_iter().chain(state.map(|state| (STATE, state)))
     }
 }
 
@@ -183,6 +180,8 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]
@@ -192,16 +191,22 @@ mod tests {
         standing[0] = Some(Standing { remaining: 12, seconds: 30 });
         standing[1] = Some(Standing { remaining: u32::MAX, seconds: u64::MAX });
         let mut headers = HeaderMap::new();
-        RateDecision::allow(0, standing, Charge::Nothing).add_fields(&fields, &mut headers);
+        let mut add = |decision: RateDecision| {
+            for (name, value) in decision.fields(&fields) {
+                headers.append(name, value);
+            }
+            headers.clone()
+        };
+        let headers = add(RateDecision::allow(0, standing, Charge::Nothing));
         assert_eq!(headers["ratelimit-policy"], "\"api-minute\";q=60;w=60, \"api-hour\";q=1000;w=3600");
         assert_eq!(
             headers["ratelimit"],
             "\"api-minute\";r=12;t=30, \"api-hour\";r=4294967295;t=18446744073709551615"
         );
         // A second limit adds to the lists.
-        RateDecision::refuse(0, standing, Duration::ZERO).add_fields(&fields, &mut headers);
+        let headers = add(RateDecision::refuse(0, standing, Duration::ZERO));
         assert_eq!(headers.get_all("ratelimit").iter().count(), 2);
-        RateDecision::unavailable().add_fields(&fields, &mut headers);
+        let headers = add(RateDecision::unavailable());
         assert_eq!(headers.get_all("ratelimit").iter().count(), 2, "nothing is known of it");
     }
 

@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::builder::RateLimitBuilder;
 use super::decision::{Charge, Fields, MAX_QUOTAS, RateDecision, RateVerdict, Standing, Standings};
@@ -146,9 +146,14 @@ impl RateLimit {
         }
     }
 
+    /// Whether a request with such an answer stays counted, so that there is nothing to [settle](Self::settle).
+    pub(crate) fn counts(&self, status: StatusCode) -> bool {
+        self.0.counted.as_ref().is_none_or(|counted| counted(status))
+    }
+
     /// Once the answer is known: gives back what only other answers cost.
     pub(crate) fn settle(&self, mut decision: RateDecision, status: StatusCode) -> RateVerdict {
-        if self.0.counted.as_ref().is_none_or(|counted| counted(status)) {
+        if self.counts(status) {
             return RateVerdict::Ready(decision);
         }
         let counters = self.0.tiers.get(decision.tier).map(|tier| &tier.counters);
@@ -176,9 +181,17 @@ impl RateLimit {
 
     /// Adds what an answer, refusals included, says about the quotas.
     pub(crate) fn add_fields(&self, decision: &RateDecision, headers: &mut HeaderMap) {
-        if let Some(tier) = self.0.tiers.get(decision.tier) {
-            decision.add_fields(&tier.fields, headers);
+        for (name, value) in self.fields(decision) {
+            headers.append(name, value);
         }
+    }
+
+    /// The same, line by line, to be added to the answer.
+    pub(crate) fn fields(
+        &self,
+        decision: &RateDecision,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        self.0.tiers.get(decision.tier).map(|tier| decision.fields(&tier.fields)).into_iter().flatten()
     }
 
     /// `None` if the principal isn't limited.

@@ -83,7 +83,8 @@ impl EdgeBuilder {
         }
         let trusted: Vec<_> = self.cors.iter().flat_map(Cors::credentialed_origins).cloned().collect();
         let limits = if self.limits.is_empty() { &[][..] } else { &RATE_LIMIT_FIELDS };
-        let expected = std::iter::once(X_REQUEST_ID).chain(limits.iter().cloned());
+        let cors = self.cors.iter().flat_map(Cors::names);
+        let expected: Vec<_> = cors.chain([X_REQUEST_ID]).chain(limits.iter().cloned()).collect();
         let headers = self.headers.or(|| SecurityHeaders::api().build())?;
         let (by_principal, limits) = self.limits.into_iter().partition(RateLimit::needs_principal);
         Ok(Edge {

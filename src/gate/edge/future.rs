@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::Edge;
-use super::passage::{Asked, Boxed, Entry, Passage};
+use super::passage::{Boxed, Entry, Passage};
+use super::taken::Taken;
 use crate::rate_limit::{RateDecision, RateLimit};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
@@ -35,7 +36,7 @@ pin_project! {
         Refused { rejection: Rejection, remains: Remains },
         Preflight,
         Limited { limit: RateLimit, verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
-        Settling { work: Boxed<Vec<Asked>>, answer: Option<A> },
+        Settling { work: Boxed<Taken>, answer: Option<A> },
     }
 }
 

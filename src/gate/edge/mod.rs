@@ -15,6 +15,7 @@ mod builder;
 mod future;
 mod passage;
 mod service;
+mod taken;
 mod tolls;
 
 use crate::context::Resolver;

@@ -7,19 +7,17 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
+use super::taken::Taken;
 use super::{Edge, Tolls};
 use crate::context::{X_REQUEST_ID, response_value};
 use crate::cors::{CorsDecision, CorsHeaders};
 use crate::firewall::FirewallRule;
-use crate::headers::Prepared;
+use crate::headers::{Lines, Prepared};
 use crate::rate_limit::{RateDecision, RateLimit, RateRequest, RateVerdict};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::is_routed;
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// A limit, and what it said.
-pub(super) type Asked = (RateLimit, RateDecision);
 
 /// What an answer needs to know of its request.
 #[derive(Debug, Default)]
@@ -29,8 +27,7 @@ pub(super) struct Passage {
     cors: CorsHeaders,
     /// What the firewall refused, for whoever stands outside.
     broken: Option<FirewallRule>,
-    /// What the limits said that were asked, in their order.
-    taken: Vec<Asked>,
+    taken: Taken,
     /// What those of the inner half say.
     tolls: Option<Tolls>,
 }
@@ -120,12 +117,13 @@ impl Edge {
 
     /// Gives back what only other answers cost, where that can be done at once; the rest is to be waited for, and then
     /// [noted](Passage::settled).
-    pub(super) fn settle(&self, passage: &mut Passage, status: StatusCode) -> Option<Boxed<Vec<Asked>>> {
+    pub(super) fn settle(&self, passage: &mut Passage, status: StatusCode) -> Option<Boxed<Taken>> {
         if let Some(tolls) = &passage.tolls {
-            passage.taken.append(&mut tolls.take());
+            passage.taken.extend(tolls.take());
         }
         let mut late = Vec::new();
-        for (at, (limit, decision)) in passage.taken.iter_mut().enumerate() {
+        let asked = passage.taken.iter_mut().enumerate();
+        for (at, (limit, decision)) in asked.filter(|(_, (limit, _))| !limit.counts(status)) {
             let said = std::mem::replace(decision, RateDecision::uncounted());
             match limit.settle(said, status) {
                 RateVerdict::Ready(settled) => *decision = settled,
@@ -139,7 +137,7 @@ impl Edge {
         Some(Box::pin(async move {
             for (at, verdict) in late {
                 let settled = verdict.await;
-                if let Some((_, decision)) = taken.get_mut(at) {
+                if let Some((_, decision)) = taken.iter_mut().nth(at) {
                     *decision = settled;
                 }
             }
@@ -147,20 +145,29 @@ impl Edge {
         }))
     }
 
-    /// What the answer says besides itself. Where the security headers come last, nothing can take them off.
+    /// What the answer says besides itself. Where the security headers come, what the handler said of these is gone.
     pub(super) fn leave<B>(&self, passage: &mut Passage, response: &mut Response<B>) {
-        for (limit, decision) in &passage.taken {
-            limit.add_fields(decision, response.headers_mut());
-        }
         if let Some(rule) = passage.broken {
             response.extensions_mut().insert(rule);
         }
-        std::mem::take(&mut passage.cors).apply(response.headers_mut());
-        if let Some(id) = passage.id.take() {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
-        if let Some(headers) = &self.headers {
-            headers.apply(&passage.prepared, response);
+        let Passage { prepared, id, cors, taken, .. } = passage;
+        let id = id.take();
+        let theirs = response.headers_mut();
+        cors.clear(theirs);
+        theirs.remove(X_REQUEST_ID);
+        let say = |lines: &mut Lines<'_>| {
+            for (limit, decision) in taken.iter() {
+                limit.fields(decision).for_each(|(name, value)| lines.add(name, value));
+            }
+            cors.vary().iter().for_each(|name| lines.vary(name));
+            cors.lines().for_each(|(name, value)| lines.add(name.clone(), value.clone()));
+            if let Some(id) = id {
+                lines.add(X_REQUEST_ID, id);
+            }
+        };
+        match &self.headers {
+            Some(headers) => headers.apply_with(prepared, response, say),
+            None => say(&mut Lines::of(response.headers_mut())),
         }
     }
 }
@@ -172,7 +179,7 @@ impl Passage {
     }
 
     /// Notes what the limits say now that the answer is known.
-    pub(super) fn settled(&mut self, decisions: Vec<Asked>) {
+    pub(super) fn settled(&mut self, decisions: Taken) {
         self.taken = decisions;
     }
 

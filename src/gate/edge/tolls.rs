@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Extensions;
 
+use super::taken::Asked;
 use crate::rate_limit::{RateDecision, RateLimit};
 
 /// Travels in the extensions of a request from the outer half to the inner one, where it is known who asks, so that the
 /// outer half can say on the answer what the inner one counted. One request writes it, so nobody waits for its lock.
 #[derive(Clone, Debug, Default)]
-pub(in crate::gate) struct Tolls(Arc<Mutex<Vec<(RateLimit, RateDecision)>>>);
+pub(in crate::gate) struct Tolls(Arc<Mutex<Vec<Asked>>>);
 
 impl Tolls {
     /// Notes what a limit said about the request with these extensions.
@@ -19,7 +20,7 @@ impl Tolls {
         }
     }
 
-    pub(super) fn take(&self) -> Vec<(RateLimit, RateDecision)> {
+    pub(super) fn take(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
