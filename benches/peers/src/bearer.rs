@@ -2,22 +2,16 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future as _;
-use std::hint::black_box;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum_login::tower_sessions::{MemoryStore as Sessions, SessionManagerLayer};
 use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId, login_required};
-use http::header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderValue, Method, StatusCode};
 use jwt_authorizer::{AuthError, IntoLayer as _, JwtAuthorizer, Validation};
 use portcullis::TenantId;
 use portcullis::authn::{AuthenticateLayer, BearerScheme};
@@ -25,59 +19,36 @@ use portcullis::authz::{AuthorizeLayer, Authorizer, Role, RoleModel, Rule};
 use portcullis::crypto::Algorithm;
 use portcullis::gate::{Gate, GateBuilder};
 use portcullis::token::{AccessTokens, Tokens, jwks};
-use tower::{Service, ServiceBuilder};
+use tokio::runtime::Runtime;
+use tower::{Service as _, ServiceBuilder};
 use tower_oauth2_resource_server::server::OAuth2ResourceServer;
 use tower_oauth2_resource_server::tenant::TenantConfiguration;
 use tower_oauth2_resource_server::validation::ClaimsValidationSpec;
 
+use crate::calls::{Calls, Timed, Visit, plain_request};
 use crate::contest::{Contest, Kind};
-use crate::material::{AUDIENCE, ISSUER, Material, Payload, bearer, forge, runtime};
-use crate::measure::{Cost, measure, measure_each};
+use crate::material::{AUDIENCE, ISSUER, Material, Payload, runtime};
 
 pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256];
-/// Each used once.
-const TOKENS: usize = 8192;
 
 pub fn run() -> String {
     ALGORITHMS.map(|algorithm| with(&Material::new(algorithm)).to_string()).join("\n")
 }
 
 fn with(material: &Material) -> Contest {
-    let mut contest = Contest::new(format!("bearer {} and a role, in axum", material.algorithm));
+    let mut contest = Contest::new(title(material.algorithm));
     let runtime = runtime();
-    let calls = Calls::new(material, AUTHORIZATION);
-    contest.add(Kind::Bare, "bare", calls.again(&mut bare()));
-
-    calls.contest(&mut contest, Kind::Peer, "axum-jwt-auth 0.7", axum_jwt_auth(material));
-    let router = runtime.block_on(jwt_authorizer_layered(material, bare()));
-    calls.contest(&mut contest, Kind::Peer, "jwt-authorizer 0.15", router);
-    let router = runtime.block_on(oauth2_resource_server(material));
-    calls.contest(&mut contest, Kind::Peer, "tower-oauth2-resource-server 0.12", router);
+    let calls = Calls::new(material);
+    everybody(material, &runtime, &mut Timed { contest: &mut contest, calls: &calls });
     if material.algorithm == Algorithm::Hs256 {
         // Not a token: a session found by its cookie, for who would rather have that.
         let (mut router, cookie) = runtime.block_on(axum_login());
-        let calls = Calls {
-            known: cookie,
-            forged: HeaderValue::from_static("id=forged"),
-            others: Vec::new(),
-            name: COOKIE,
-        };
+        let calls = Calls::of(COOKIE, cookie, HeaderValue::from_static("id=forged"));
         contest.note(format!(
             "a cookie instead, by axum-login 0.18 and tower-sessions: {}",
-            calls.describe(&mut router)
+            calls.describe(&mut router, &mut bare())
         ));
     }
-
-    let tokens = material.tokens(&runtime);
-    let scheme = || BearerScheme::new(AccessTokens::new(tokens.clone(), TenantId::default()));
-    let authorize = AuthorizeLayer::new(Rule::role("user"), &Authorizer::new(roles())).expect("is a role");
-    let alone = bare().layer(ServiceBuilder::new().layer(AuthenticateLayer::new(scheme())).layer(authorize));
-    calls.contest_ours(&mut contest, "portcullis, its two layers alone", alone);
-    // Tokens of its own: what the layers have seen would not come the first time.
-    let tokens = material.tokens(&runtime);
-    let gate = runtime.block_on(gate(&tokens).build()).expect("the gate stands");
-    let whole = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
-    calls.contest_ours(&mut contest, "portcullis, the whole gate", whole.finish().expect("is closed"));
     for row in ["portcullis, its two layers alone, the first time", "portcullis, its two layers alone, again"]
     {
         let hmac = material.algorithm == Algorithm::Hs256;
@@ -90,99 +61,37 @@ fn with(material: &Material) -> Contest {
     contest.note(
         "the whole gate also has firewall, headers, request id, origin check, client address and audit",
     );
+    contest
+}
+
+pub fn title(algorithm: Algorithm) -> String {
+    format!("bearer {algorithm} and a role, in axum")
+}
+
+/// Shows the visitor each who does this, in front of the same handler.
+pub fn everybody(material: &Material, runtime: &Runtime, visitor: &mut impl Visit) {
+    visitor.visit(Kind::Bare, "bare", bare());
+    visitor.visit(Kind::Peer, "axum-jwt-auth 0.7", axum_jwt_auth(material));
+    let router = runtime.block_on(jwt_authorizer_layered(material, bare()));
+    visitor.visit(Kind::Peer, "jwt-authorizer 0.15", router);
+    let router = runtime.block_on(oauth2_resource_server(material));
+    visitor.visit(Kind::Peer, "tower-oauth2-resource-server 0.12", router);
+
+    let tokens = material.tokens(runtime);
+    let scheme = BearerScheme::new(AccessTokens::new(tokens.clone(), TenantId::default()));
+    let authorize = AuthorizeLayer::new(Rule::role("user"), &Authorizer::new(roles())).expect("is a role");
+    let layers = ServiceBuilder::new().layer(AuthenticateLayer::new(scheme)).layer(authorize);
+    visitor.visit(Kind::Ours, "portcullis, its two layers alone", bare().layer(layers));
+    runtime.block_on(tokens.revocations().shutdown());
+    // Tokens of its own: what the layers have seen would not come the first time.
+    let tokens = material.tokens(runtime);
+    let gate = runtime.block_on(gate(&tokens).build()).expect("the gate stands");
+    let whole = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
+    visitor.visit(Kind::Ours, "portcullis, the whole gate", whole.finish().expect("is closed"));
     runtime.block_on(async {
         gate.shutdown().await;
         tokens.revocations().shutdown().await;
     });
-    contest
-}
-
-/// Requests with one credential, with one that is forged, and with others that come once each.
-pub struct Calls {
-    known: HeaderValue,
-    forged: HeaderValue,
-    others: Vec<HeaderValue>,
-    name: HeaderName,
-}
-
-impl Calls {
-    pub fn new(material: &Material, name: HeaderName) -> Self {
-        let token = material.token();
-        let others = (0..TOKENS).map(|_| bearer(&material.token())).collect();
-        Self { known: bearer(&token), forged: bearer(&forge(&token)), others, name }
-    }
-
-    /// The cost of a request whose credential comes again and again.
-    pub fn again<S: Answers>(&self, service: &mut S) -> Cost {
-        measure(|| {
-            let response = answer(service, self.request(&self.known));
-            assert_eq!(response.status(), StatusCode::OK);
-            response
-        })
-    }
-
-    /// A row for somebody who takes the one and refuses the other.
-    pub fn contest<S: Answers>(&self, contest: &mut Contest, kind: Kind, name: &str, mut service: S) {
-        self.check(name, &mut service);
-        contest.add(kind, name, self.again(&mut service));
-    }
-
-    /// Two rows: what a token costs that comes the first time, and again.
-    pub fn contest_ours<S: Answers>(&self, contest: &mut Contest, name: &str, mut service: S) {
-        self.check(name, &mut service);
-        let first = measure_each(&self.others, |other| {
-            assert_eq!(answer(&mut service, self.request(other)).status(), StatusCode::OK);
-        });
-        contest.add(Kind::Ours, format!("{name}, the first time"), first);
-        contest.add(Kind::Ours, format!("{name}, again"), self.again(&mut service));
-    }
-
-    fn check<S: Answers>(&self, name: &str, service: &mut S) {
-        assert_eq!(answer(service, self.request(&self.known)).status(), StatusCode::OK, "{name}");
-        assert_eq!(answer(service, self.request(&self.forged)).status(), StatusCode::UNAUTHORIZED, "{name}");
-        let mut without = self.request(&self.known);
-        without.headers_mut().remove(&self.name);
-        assert_eq!(answer(service, without).status(), StatusCode::UNAUTHORIZED, "{name}");
-    }
-
-    fn describe<S: Answers>(&self, service: &mut S) -> String {
-        self.check("a cookie", service);
-        let (bare, cost) = (self.again(&mut bare()), self.again(service));
-        let (nanos, allocations) = (cost.nanos - bare.nanos, cost.allocations - bare.allocations);
-        format!("adds {:.2} us and {allocations} allocations", nanos / 1e3)
-    }
-
-    fn request(&self, credential: &HeaderValue) -> Request {
-        let mut request = plain_request();
-        request.headers_mut().insert(&self.name, credential.clone());
-        request
-    }
-}
-
-/// The same for all, as a server hands it in: with the address it came from.
-pub fn plain_request() -> Request {
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = http::Uri::from_static("/tasks/42");
-    let headers = request.headers_mut();
-    headers.insert(http::header::HOST, HeaderValue::from_static("api.example"));
-    headers.insert(ORIGIN, HeaderValue::from_static("https://app.example"));
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711))));
-    request
-}
-
-/// A service as a server has it.
-pub trait Answers: Service<Request, Response = Response, Error = Infallible> {}
-
-impl<S: Service<Request, Response = Response, Error = Infallible>> Answers for S {}
-
-/// Nothing here has to wait.
-pub fn answer<S: Answers>(service: &mut S, request: Request) -> Response {
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(service.poll_ready(&mut cx).is_ready());
-    match pin!(service.call(black_box(request))).poll(&mut cx) {
-        Poll::Ready(Ok(response)) => response,
-        Poll::Pending => panic!("it had to wait"),
-    }
 }
 
 pub fn bare() -> Router {

@@ -20,13 +20,20 @@ pub enum Kind {
 /// A table in which several do the same.
 pub struct Contest {
     title: String,
+    /// Whether they are counted in instructions, with no allocations, rather than in time.
+    counted: bool,
     rows: Vec<(Kind, String, Cost)>,
     notes: Vec<String>,
 }
 
 impl Contest {
     pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), rows: Vec::new(), notes: Vec::new() }
+        Self { title: title.into(), counted: false, rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A table whose costs are instructions, not nanoseconds.
+    pub fn in_instructions(title: impl Into<String>) -> Self {
+        Self { counted: true, ..Self::new(title) }
     }
 
     /// Measures an operation into a row.
@@ -105,29 +112,34 @@ impl fmt::Display for Contest {
         let (peer, floor) = (self.best(Kind::Peer), self.best(Kind::Floor));
         let width = self.rows.iter().map(|(_, name, _)| name.len()).max().unwrap_or(0).max(self.title.len());
 
-        let mut columns = vec!["CPU time"];
+        let mut columns = vec![if self.counted { "instructions" } else { "CPU time" }];
+        let amount: fn(f64) -> String = if self.counted { |n| format!("{n:.0}") } else { time };
         if bare.is_some() {
             columns.extend(["of bare", "adds"]);
         }
         columns.extend(peer.map(|_| "of best peer"));
         columns.extend(floor.map(|_| "of floor"));
-        columns.push("allocations");
-        columns.extend(bare.map(|_| "adds"));
+        if !self.counted {
+            columns.push("allocations");
+            columns.extend(bare.map(|_| "adds"));
+        }
         line(f, width, &self.title, columns.iter().map(|name| (*name).to_owned()))?;
         line(f, width, &"-".repeat(width), columns.iter().map(|_| format!("{}:", "-".repeat(11))))?;
         for (kind, name, cost) in &self.rows {
-            let mut cells = vec![time(cost.nanos)];
+            let mut cells = vec![amount(cost.nanos)];
             let ratio = |to: f64| {
                 if *kind == Kind::Bare { String::new() } else { format!("{:.3}", self.net(*cost) / to) }
             };
             if let Some(bare) = bare {
                 cells.push(format!("{:.2}", cost.nanos / bare.nanos));
-                cells.push(if *kind == Kind::Bare { String::new() } else { time(self.net(*cost)) });
+                cells.push(if *kind == Kind::Bare { String::new() } else { amount(self.net(*cost)) });
             }
             cells.extend(peer.map(|(_, peer)| ratio(self.net(peer))));
             cells.extend(floor.map(|(_, floor)| ratio(self.net(floor))));
-            cells.push(cost.allocations.to_string());
-            cells.extend(bare.map(|bare| (cost.allocations as i64 - bare.allocations as i64).to_string()));
+            if !self.counted {
+                cells.push(cost.allocations.to_string());
+                cells.extend(bare.map(|bare| (cost.allocations as i64 - bare.allocations as i64).to_string()));
+            }
             line(f, width, name, cells)?;
         }
         if let Some((name, _)) = peer {

@@ -10,9 +10,11 @@
 //! ratios of one run, and allocations; not times of different runs or machines.
 
 mod bearer;
+mod calls;
 mod contest;
 mod decide;
 mod headers;
+mod instructions;
 mod limit;
 mod loopback;
 mod material;
@@ -46,12 +48,17 @@ const TABLES: &[(&str, Run)] = &[
 ];
 
 fn main() {
-    let wanted = std::env::args().nth(1);
-    if wanted.as_deref() == Some("loopback") {
-        return println!("{}", loopback::run());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = arguments.first().map(String::as_str);
+    match wanted {
+        // For `instructions` and profilers.
+        Some("calls") => return instructions::calls(&arguments[1..]),
+        Some("instructions") => return println!("{}", instructions::run()),
+        Some("loopback") => return println!("{}", loopback::run()),
+        _ => {}
     }
     for (name, run) in TABLES {
-        if wanted.as_deref().is_none_or(|wanted| wanted == *name) {
+        if wanted.is_none_or(|wanted| wanted == *name) {
             println!("{}", run());
         }
     }

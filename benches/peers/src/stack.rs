@@ -15,6 +15,7 @@ use portcullis::gate::{Gate, GateBuilder};
 use portcullis::headers::SecurityHeaders;
 use portcullis::rate_limit::{Quota, RateKey, RateLimit, RateLimitLayer};
 use portcullis::token::Tokens;
+use tokio::runtime::Runtime;
 use tower::ServiceBuilder;
 use tower_governor::GovernorLayer;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
@@ -22,9 +23,8 @@ use tower_governor::key_extractor::PeerIpKeyExtractor;
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::bearer::{
-    Answer, Answers, Calls, answer, axum_jwt_auth, bare, gate, handler, jwt_authorizer, plain_request,
-};
+use crate::bearer::{Answer, axum_jwt_auth, bare, gate, handler, jwt_authorizer};
+use crate::calls::{Answers, Calls, Timed, Visit, answer, plain_request};
 use crate::contest::{Contest, Kind};
 use crate::material::{Material, runtime};
 use crate::measure::measure;
@@ -42,43 +42,10 @@ pub fn run() -> String {
 }
 
 fn with(material: &Material) -> Contest {
-    let mut contest = Contest::new(format!("stack with {}", material.algorithm));
+    let mut contest = Contest::new(title(material.algorithm));
     let runtime = runtime();
-    let calls = Calls::new(material, AUTHORIZATION);
-    contest.add(Kind::Bare, "bare", calls.again(&mut bare()));
-
-    let router = runtime.block_on(usual_with_layer(material));
-    calls.contest(
-        &mut contest,
-        Kind::Peer,
-        "usual stack, jwt-authorizer, one ServiceBuilder",
-        with_headers(router),
-    );
-    let router = usual_with_extractor(material);
-    calls.contest(
-        &mut contest,
-        Kind::Peer,
-        "usual stack, axum-jwt-auth, one ServiceBuilder",
-        with_headers(router),
-    );
-    let (governor, eight, jwt) = (governor(), eight(), runtime.block_on(jwt_authorizer(material)));
-    let token =
-        ServiceBuilder::new().map_response(|Answer(response)| response).layer(jwt).map_response(Answer);
-    let router = bare().layer(token);
-    calls.contest(&mut contest, Kind::Peer, "usual stack, jwt-authorizer, separate layers", {
-        with_headers(separate(router, &governor, &eight))
-    });
-    let router = separate(axum_jwt_auth(material), &governor, &eight);
-    calls.contest(
-        &mut contest,
-        Kind::Peer,
-        "usual stack, axum-jwt-auth, separate layers",
-        with_headers(router),
-    );
-
-    let tokens = material.tokens(&runtime);
-    let (gate, closed) = runtime.block_on(gated(&tokens, Quota::per_second(u32::MAX)));
-    calls.contest_ours(&mut contest, "portcullis, the whole gate", with_headers(closed));
+    let calls = Calls::new(material);
+    everybody(material, &runtime, &mut Timed { contest: &mut contest, calls: &calls });
     for (row, allocations) in
         [("portcullis, the whole gate, the first time", 14), ("portcullis, the whole gate, again", 8)]
     {
@@ -89,11 +56,35 @@ fn with(material: &Material) -> Contest {
         contest.target_of_allocations(row, allocations);
     }
     contest.note("the gate also has firewall, request id, origin check and audit");
+    contest
+}
+
+pub fn title(algorithm: Algorithm) -> String {
+    format!("stack with {algorithm}")
+}
+
+/// Shows the visitor each who does this, in front of the same handler.
+pub fn everybody(material: &Material, runtime: &Runtime, visitor: &mut impl Visit) {
+    visitor.visit(Kind::Bare, "bare", bare());
+    let router = with_headers(runtime.block_on(usual_with_layer(material)));
+    visitor.visit(Kind::Peer, "usual stack, jwt-authorizer, one ServiceBuilder", router);
+    let router = with_headers(usual_with_extractor(material));
+    visitor.visit(Kind::Peer, "usual stack, axum-jwt-auth, one ServiceBuilder", router);
+    let (governor, eight, jwt) = (governor(), eight(), runtime.block_on(jwt_authorizer(material)));
+    let token =
+        ServiceBuilder::new().map_response(|Answer(response)| response).layer(jwt).map_response(Answer);
+    let router = with_headers(separate(bare().layer(token), &governor, &eight));
+    visitor.visit(Kind::Peer, "usual stack, jwt-authorizer, separate layers", router);
+    let router = with_headers(separate(axum_jwt_auth(material), &governor, &eight));
+    visitor.visit(Kind::Peer, "usual stack, axum-jwt-auth, separate layers", router);
+
+    let tokens = material.tokens(runtime);
+    let (gate, closed) = runtime.block_on(gated(&tokens, Quota::per_second(u32::MAX)));
+    visitor.visit(Kind::Ours, "portcullis, the whole gate", with_headers(closed));
     runtime.block_on(async {
         gate.shutdown().await;
         tokens.revocations().shutdown().await;
     });
-    contest
 }
 
 /// What everybody puts in front, but for the token.
