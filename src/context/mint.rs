@@ -3,9 +3,6 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::id::RequestId;
 use crate::time::Timestamp;
 
@@ -28,11 +25,9 @@ impl Pool {
             getrandom::fill(&mut self.bytes).ok()?;
             self.used = 0;
         }
-        let bytes = self.bytes.get(self.used..)?.get(..ID_BYTES)?;
+        let bits = self.bytes.get(self.used..)?.first_chunk()?;
         self.used += ID_BYTES;
-        let mut text = [0; 22];
-        let length = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).ok()?;
-        RequestId::parse(std::str::from_utf8(text.get(..length)?).ok()?).ok()
+        Some(RequestId::from_bits(*bits))
     }
 }
 

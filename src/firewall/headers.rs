@@ -110,12 +110,16 @@ impl HeaderRules {
         if headers.values().any(|value| value.len() > self.max_value_bytes) {
             return Err(FirewallRule::HeaderLength);
         }
+        let repeats = headers.len() > headers.keys_len();
         let (mut strip, mut underscored) = (false, false);
         for name in headers.keys() {
             let class = self.class(name);
             strip |= class.is_some_and(|class| class.is_stripped(trusted));
             underscored |= name.as_str().contains('_');
-            if class.is_some_and(|class| class.single) && headers.get_all(name).iter().nth(1).is_some() {
+            if repeats
+                && class.is_some_and(|class| class.single)
+                && headers.get_all(name).iter().nth(1).is_some()
+            {
                 relaxed.refuse(FirewallRule::DuplicateHeader)?;
             }
         }

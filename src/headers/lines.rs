@@ -12,8 +12,10 @@ pub(super) const MAX_EXPECTED: usize = 16;
 pub(crate) struct Lines<'a> {
     map: &'a mut HeaderMap,
     expected: &'a [HeaderName],
-    /// A bit for each of them that has its value.
+    /// A bit for each of them that is said, in `places` or in the map.
     said: u16,
+    /// What goes into the map in one pass, without looking for each name.
+    places: [Option<HeaderValue>; MAX_EXPECTED],
     removed: Option<&'a Names>,
 }
 
@@ -21,12 +23,12 @@ impl<'a> Lines<'a> {
     /// INVARIANT: `map` has exactly one value for each name that is expected, which means nothing yet, and there are at
     /// most [`MAX_EXPECTED`].
     pub(super) fn new(map: &'a mut HeaderMap, expected: &'a [HeaderName], removed: &'a Names) -> Self {
-        Self { map, expected, said: 0, removed: Some(removed) }
+        Self { expected, removed: Some(removed), ..Self::of(map) }
     }
 
     /// An answer that has no places.
     pub(crate) fn of(map: &'a mut HeaderMap) -> Self {
-        Self { map, expected: &[], said: 0, removed: None }
+        Self { map, expected: &[], said: 0, places: [const { None }; MAX_EXPECTED], removed: None }
     }
 
     /// Adds a line. Where there are some of this name already, it is one more.
@@ -42,37 +44,57 @@ impl<'a> Lines<'a> {
 
     /// Says what the answer depends on, unless it says so already.
     pub(crate) fn vary(&mut self, name: &HeaderName) {
-        if !self.is_removed(&VARY) && self.place(&VARY, HeaderValue::from(name.clone())).is_err() {
-            add_vary(self.map, name);
+        if self.is_removed(&VARY) || self.place(&VARY, HeaderValue::from(name.clone())).is_ok() {
+            return;
         }
+        let said = self.at(&VARY).and_then(|at| self.places.get_mut(at)?.take());
+        if let (Some(said), Some(place)) = (said, self.map.get_mut(VARY)) {
+            *place = said;
+        }
+        add_vary(self.map, name);
     }
 
     pub(super) fn is_removed(&self, name: &HeaderName) -> bool {
         self.removed.is_some_and(|removed| removed.contains(name))
     }
 
-    /// Puts a value into the place that is kept for it; gives it back if there is none, or there is something in it.
+    /// Keeps a value for its place; gives it back if there is none, or something was said there.
     pub(super) fn place(&mut self, name: &HeaderName, value: HeaderValue) -> Result<(), HeaderValue> {
-        let Some(at) = self.expected.iter().position(|expected| expected == name) else { return Err(value) };
-        match self.map.get_mut(name) {
-            Some(place) if self.said & (1 << at) == 0 => {
-                *place = value;
-                self.said |= 1 << at;
+        match self.at(name).and_then(|at| Some((1_u16 << at, self.places.get_mut(at)?))) {
+            Some((bit, place)) if self.said & bit == 0 => {
+                *place = Some(value);
+                self.said |= bit;
                 Ok(())
             }
             _ => Err(value),
         }
     }
 
+    fn at(&self, name: &HeaderName) -> Option<usize> {
+        self.expected.iter().position(|expected| expected == name)
+    }
+
+    /// For further lines of what is there.
     pub(super) fn map(&mut self) -> &mut HeaderMap {
         self.map
     }
 
-    /// Gives up the places that nothing came for.
-    pub(super) fn close(self) {
-        for (at, name) in self.expected.iter().enumerate() {
+    /// Puts what was said into its places, and gives up the others.
+    pub(super) fn close(mut self) {
+        // They were made in this order, so each is met in turn.
+        let mut places = self.expected.iter().zip(&mut self.places).peekable();
+        for (name, value) in self.map.iter_mut() {
+            if let Some((_, place)) = places.next_if(|(expected, _)| *expected == name)
+                && let Some(said) = place.take()
+            {
+                *value = said;
+            }
+        }
+        for (at, (name, place)) in self.expected.iter().zip(self.places).enumerate() {
             if self.said & (1 << at) == 0 {
                 self.map.remove(name);
+            } else if let (Some(said), Some(value)) = (place, self.map.get_mut(name)) {
+                *value = said;
             }
         }
     }
@@ -98,5 +120,63 @@ impl Names {
 
     fn bit(name: &HeaderName) -> u64 {
         1 << name.as_str().len().min(63)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+
+    use super::*;
+
+    /// In whatever order places stand, each value comes to the name it was said of.
+    #[test]
+    fn every_value_finds_its_place() {
+        let names = [CONTENT_TYPE, VARY, ETAG, CONTENT_LENGTH];
+        let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]];
+        for (order, said) in orders.into_iter().flat_map(|order| (0..16).map(move |said| (order, said))) {
+            let mut map = HeaderMap::new();
+            map.insert("fixed", HeaderValue::from_static("fixed"));
+            for at in order {
+                map.insert(names[at].clone(), HeaderValue::from_static(""));
+            }
+            let removed = Names::new(Vec::new());
+            let mut lines = Lines::new(&mut map, &names, &removed);
+            lines.add(HeaderName::from_static("other"), HeaderValue::from_static("other"));
+            let said_of = |at: &usize| said & (1 << at) != 0;
+            for at in (0..4).filter(said_of) {
+                lines.add(names[at].clone(), HeaderValue::from(at));
+                lines.add(names[at].clone(), HeaderValue::from_static("more"));
+            }
+            lines.close();
+            assert_eq!(map.len(), 2 + 2 * (0..4).filter(said_of).count(), "{map:?}");
+            for at in 0..4 {
+                let values: Vec<_> = map.get_all(&names[at]).iter().cloned().collect();
+                let want = [HeaderValue::from(at), HeaderValue::from_static("more")];
+                assert_eq!(values, if said_of(&at) { &want[..] } else { &[] }, "{order:?} {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_it_depends_on_is_said_once() {
+        for (theirs, further, want) in [
+            (None, None, &["origin"][..]),
+            (Some("Accept"), None, &["Accept", "origin"]),
+            (Some("Accept"), Some("Origin"), &["Accept", "Origin"]),
+            (Some("*"), None, &["*"]),
+        ] {
+            let mut map = HeaderMap::new();
+            map.insert(VARY, HeaderValue::from_static(""));
+            let removed = Names::new(Vec::new());
+            let mut lines = Lines::new(&mut map, &[VARY], &removed);
+            for value in theirs.into_iter().chain(further) {
+                lines.add(VARY, HeaderValue::from_static(value));
+            }
+            lines.vary(&http::header::ORIGIN);
+            lines.vary(&http::header::ORIGIN);
+            lines.close();
+            assert_eq!(map.get_all(VARY).iter().collect::<Vec<_>>(), want, "{theirs:?}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! What a limit decided about a request, and what the client is told of it.
 
 use std::future::Future;
-use std::io::Write as _;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -165,16 +164,35 @@ impl Fields {
         {
             return Some(known.clone());
         }
-        let mut text = [0_u8; MAX_STATE];
-        let mut rest = text.as_mut_slice();
+        let mut text = Text { bytes: [0; MAX_STATE], length: 0 };
+        let mut numbers = [itoa::Buffer::new(); 2];
+        let [of_remaining, of_seconds] = &mut numbers;
         for (name, standing) in self.names.iter().zip(standing) {
-            let Some(Standing { remaining, seconds }) = standing else { continue };
-            let separator = if rest.len() == MAX_STATE { "" } else { ", " };
-            write!(rest, "{separator}{name};r={remaining};t={seconds}").ok()?;
+            let Some(Standing { remaining, seconds }) = *standing else { continue };
+            let separator = if text.length == 0 { "" } else { ", " };
+            let (remaining, seconds) = (of_remaining.format(remaining), of_seconds.format(seconds));
+            for part in [separator, name, ";r=", remaining, ";t=", seconds] {
+                text.push(part)?;
+            }
         }
-        let length = MAX_STATE - rest.len();
         // One allocation, of just that length.
-        HeaderValue::from_bytes(text.get(..length)?).ok().filter(|text| !text.is_empty())
+        HeaderValue::from_bytes(text.bytes.get(..text.length)?).ok().filter(|text| !text.is_empty())
+    }
+}
+
+/// Text on the stack.
+struct Text {
+    bytes: [u8; MAX_STATE],
+    length: usize,
+}
+
+impl Text {
+    /// `None` if there is no room.
+    fn push(&mut self, part: &str) -> Option<()> {
+        let end = self.length.checked_add(part.len())?;
+        self.bytes.get_mut(self.length..end)?.copy_from_slice(part.as_bytes());
+        self.length = end;
+        Some(())
     }
 }
 
