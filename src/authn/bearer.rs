@@ -162,7 +162,7 @@ fn is_token68(bytes: &[u8]) -> bool {
         let sign = (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~') | (b == b'+') | (b == b'/');
         letter | digit | sign
     };
-    !body.is_empty() && body.iter().fold(true, |fine, b| fine & is_fine(*b))
+    !body.is_empty() && body.iter().fold(0, |odd, b| odd | u8::from(!is_fine(*b))) == 0
 }
 
 /// Whether a query has a parameter `access_token` (RFC 6750 section 2.3), however its name is spelled.

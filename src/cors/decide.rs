@@ -339,7 +339,7 @@ mod tests {
         fn no_origin_is_reflected(origin in "\\PC{0,6}(https?://)?(app)?[.:/@]{0,2}(app.example)?\\PC{0,6}") {
             let cors = Cors::builder().allow_origin(APP).allow_credentials().build().unwrap();
             let mut request = Request::new(());
-            if let Ok(value) = http::HeaderValue::from_bytes(origin.as_bytes()) {
+            if let Ok(value) = HeaderValue::from_bytes(origin.as_bytes()) {
                 request.headers_mut().insert(ORIGIN, value);
             }
             let mut answer = HeaderMap::new();

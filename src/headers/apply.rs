@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, VARY,
 };
 use http::request::Parts;
@@ -12,7 +12,7 @@ use http::{Extensions, Response};
 
 use super::builder::{SecurityHeadersBuilder, header_name};
 use super::csp::{ContentSecurityPolicy, CspNonce};
-use super::lines::{Lines, MAX_EXPECTED, Names};
+use super::lines::{Lines, Names, Places};
 use super::merge::{Merge, TARGETED, says_no_store};
 use super::value::SecurityHeader;
 use crate::error::ConfigError;
@@ -47,8 +47,7 @@ struct Template {
     /// With an empty value for each header that is expected, so that it takes that place and the table need not grow: a
     /// clone has room for what it was cloned from, and for nothing else.
     roomy: HeaderMap,
-    /// Those that are expected, at most [`MAX_EXPECTED`].
-    expected: Vec<HeaderName>,
+    places: Places,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +163,7 @@ impl SecurityHeaders {
         let vary = HeaderValue::from_str(&vary).map_err(|_| {
             ConfigError::new("headers of credentials", "have a name that is none", "use letters")
         })?;
+        let credentials = names(&builder.credentials)?;
         let template = |secure: bool, no_store: bool| {
             let mut map = HeaderMap::with_capacity(values.fixed.len() + 2 + ROOM);
             for (name, value) in &values.fixed {
@@ -171,10 +171,13 @@ impl SecurityHeaders {
                     map.insert(name, value.clone());
                 }
             }
+            let mut varies = Vec::new();
             if no_store {
                 map.insert(VARY, vary.clone());
+                varies.clone_from(&credentials);
+                varies.push(ORIGIN);
             }
-            Template { roomy: map.clone(), bare: map, expected: Vec::new() }
+            Template { places: Places::none_in(&map, varies), roomy: map.clone(), bare: map }
         };
         let hsts = SecurityHeader::StrictTransportSecurity;
         let templates = |secure: bool| Templates {
@@ -188,7 +191,7 @@ impl SecurityHeaders {
             policies: values.policies,
             kept: builder.kept.iter().map(|header| header.name()).collect(),
             removed: Names::new(names(&builder.removed)?),
-            credentials: names(&builder.credentials)?,
+            credentials,
             caching: has_caching
                 .then(|| Caching { vary, keeps: builder.kept.contains(&SecurityHeader::CacheControl) }),
         };
@@ -206,10 +209,7 @@ impl SecurityHeaders {
         };
         for name in names.into_iter().filter(is_plain) {
             for template in [&mut secure.open, &mut secure.no_store, &mut plain.open, &mut plain.no_store] {
-                if template.expected.len() < MAX_EXPECTED && !template.roomy.contains_key(&name) {
-                    template.roomy.insert(name.clone(), HeaderValue::from_static(""));
-                    template.expected.push(name.clone());
-                }
+                template.places.keep(&mut template.roomy, name.clone());
             }
         }
         self
@@ -225,11 +225,8 @@ impl SecurityHeaders {
         let templates = if prepared.secure { &self.secure } else { &self.plain };
         let template = if no_store { &templates.no_store } else { &templates.open };
         // One clone, into which the few headers of the handler move, instead of many inserts into those.
-        let (table, expected) = if headers.is_empty() && say.is_none() {
-            (&template.bare, &[][..])
-        } else {
-            (&template.roomy, template.expected.as_slice())
-        };
+        let is_bare = headers.is_empty() && say.is_none();
+        let table = if is_bare { &template.bare } else { &template.roomy };
         let theirs = mem::replace(headers, table.clone());
         for (name, policy) in self.policies.iter().filter(|_| prepared.nonce.is_some()) {
             headers.insert(name.clone(), policy.value(prepared.nonce.as_ref()));
@@ -239,7 +236,11 @@ impl SecurityHeaders {
             keeps_caching: self.caching.as_ref().is_some_and(|caching| caching.keeps),
             removes_hsts: templates.removes_hsts,
             no_store,
-            lines: Lines::new(headers, expected, &self.removed),
+            lines: if is_bare {
+                Lines::of(headers)
+            } else {
+                Lines::new(headers, &template.places, &self.removed)
+            },
         };
         let sets_cookie = merge.take_all(theirs);
         if let Some(say) = say {

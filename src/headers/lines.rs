@@ -8,27 +8,54 @@ use crate::wire::add_vary;
 /// As many bits tell which of them are there.
 pub(super) const MAX_EXPECTED: usize = 16;
 
+/// What a table has of its own, and for what it has places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    /// So many headers stand in front of the places.
+    fixed: usize,
+    /// At most [`MAX_EXPECTED`], in the order in which their places were made.
+    expected: Vec<HeaderName>,
+    /// What `Vary` says.
+    varies: Vec<HeaderName>,
+}
+
+impl Places {
+    /// Of a table that has none yet and says that an answer depends on this.
+    pub(super) fn none_in(table: &HeaderMap, varies: Vec<HeaderName>) -> Self {
+        Self { fixed: table.len(), expected: Vec::new(), varies }
+    }
+
+    /// Makes one more, unless the name has a line or a place, or there are too many.
+    pub(super) fn keep(&mut self, table: &mut HeaderMap, name: HeaderName) {
+        if self.expected.len() < MAX_EXPECTED && !table.contains_key(&name) {
+            table.insert(name.clone(), HeaderValue::from_static(""));
+            self.expected.push(name);
+        }
+    }
+}
+
 /// Where an answer's headers are said, and none is said that has to be left out.
 pub(crate) struct Lines<'a> {
     map: &'a mut HeaderMap,
-    expected: &'a [HeaderName],
-    /// A bit for each of them that is said, in `places` or in the map.
+    places: &'a Places,
+    /// A bit for each place for which something was said, whether it is in `values` or in the map.
     said: u16,
     /// What goes into the map in one pass, without looking for each name.
-    places: [Option<HeaderValue>; MAX_EXPECTED],
-    removed: Option<&'a Names>,
+    values: [Option<HeaderValue>; MAX_EXPECTED],
+    removed: &'a Names,
 }
 
 impl<'a> Lines<'a> {
-    /// INVARIANT: `map` has exactly one value for each name that is expected, which means nothing yet, and there are at
-    /// most [`MAX_EXPECTED`].
-    pub(super) fn new(map: &'a mut HeaderMap, expected: &'a [HeaderName], removed: &'a Names) -> Self {
-        Self { expected, removed: Some(removed), ..Self::of(map) }
+    /// INVARIANT: `map` is a clone of the table in which the places were made, perhaps with more behind.
+    pub(super) fn new(map: &'a mut HeaderMap, places: &'a Places, removed: &'a Names) -> Self {
+        Self { map, places, said: 0, values: [const { None }; MAX_EXPECTED], removed }
     }
 
     /// An answer that has no places.
     pub(crate) fn of(map: &'a mut HeaderMap) -> Self {
-        Self { map, expected: &[], said: 0, places: [const { None }; MAX_EXPECTED], removed: None }
+        static NO_PLACES: Places = Places { fixed: 0, expected: Vec::new(), varies: Vec::new() };
+        static NO_NAMES: Names = Names { names: Vec::new(), lengths: 0 };
+        Self::new(map, &NO_PLACES, &NO_NAMES)
     }
 
     /// Adds a line. Where there are some of this name already, it is one more.
@@ -44,10 +71,13 @@ impl<'a> Lines<'a> {
 
     /// Says what the answer depends on, unless it says so already.
     pub(crate) fn vary(&mut self, name: &HeaderName) {
-        if self.is_removed(&VARY) || self.place(&VARY, HeaderValue::from(name.clone())).is_ok() {
+        if self.places.varies.contains(name)
+            || self.is_removed(&VARY)
+            || self.place(&VARY, HeaderValue::from(name.clone())).is_ok()
+        {
             return;
         }
-        let said = self.at(&VARY).and_then(|at| self.places.get_mut(at)?.take());
+        let said = self.at(&VARY).and_then(|at| self.values.get_mut(at)?.take());
         if let (Some(said), Some(place)) = (said, self.map.get_mut(VARY)) {
             *place = said;
         }
@@ -55,12 +85,12 @@ impl<'a> Lines<'a> {
     }
 
     pub(super) fn is_removed(&self, name: &HeaderName) -> bool {
-        self.removed.is_some_and(|removed| removed.contains(name))
+        self.removed.contains(name)
     }
 
     /// Keeps a value for its place; gives it back if there is none, or something was said there.
     pub(super) fn place(&mut self, name: &HeaderName, value: HeaderValue) -> Result<(), HeaderValue> {
-        match self.at(name).and_then(|at| Some((1_u16 << at, self.places.get_mut(at)?))) {
+        match self.at(name).and_then(|at| Some((1_u16 << at, self.values.get_mut(at)?))) {
             Some((bit, place)) if self.said & bit == 0 => {
                 *place = Some(value);
                 self.said |= bit;
@@ -71,7 +101,7 @@ impl<'a> Lines<'a> {
     }
 
     fn at(&self, name: &HeaderName) -> Option<usize> {
-        self.expected.iter().position(|expected| expected == name)
+        self.places.expected.iter().position(|expected| expected == name)
     }
 
     /// For further lines of what is there.
@@ -81,19 +111,20 @@ impl<'a> Lines<'a> {
 
     /// Puts what was said into its places, and gives up the others.
     pub(super) fn close(mut self) {
-        // They were made in this order, so each is met in turn.
-        let mut places = self.expected.iter().zip(&mut self.places).peekable();
-        for (name, value) in self.map.iter_mut() {
-            if let Some((_, place)) = places.next_if(|(expected, _)| *expected == name)
-                && let Some(said) = place.take()
+        let Places { fixed, expected, .. } = self.places;
+        let mut places = expected.iter().zip(&mut self.values).peekable();
+        for (name, value) in self.map.iter_mut().skip(*fixed) {
+            if let Some((_, said)) = places.next_if(|(expected, _)| *expected == name)
+                && let Some(said) = said.take()
             {
                 *value = said;
             }
         }
-        for (at, (name, place)) in self.expected.iter().zip(self.places).enumerate() {
+        for (at, (name, said)) in expected.iter().zip(self.values).enumerate() {
             if self.said & (1 << at) == 0 {
                 self.map.remove(name);
-            } else if let (Some(said), Some(value)) = (place, self.map.get_mut(name)) {
+            } else if let (Some(said), Some(value)) = (said, self.map.get_mut(name)) {
+                // Where it isn't met in turn.
                 *value = said;
             }
         }
@@ -129,19 +160,21 @@ mod tests {
 
     use super::*;
 
-    /// In whatever order places stand, each value comes to the name it was said of.
+    /// Each value comes to the name it was said of, also where places are not met in the order they were made in.
     #[test]
     fn every_value_finds_its_place() {
         let names = [CONTENT_TYPE, VARY, ETAG, CONTENT_LENGTH];
-        let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]];
-        for (order, said) in orders.into_iter().flat_map(|order| (0..16).map(move |said| (order, said))) {
-            let mut map = HeaderMap::new();
-            map.insert("fixed", HeaderValue::from_static("fixed"));
-            for at in order {
-                map.insert(names[at].clone(), HeaderValue::from_static(""));
+        for (turned, said) in (0..32).map(|bits| (bits & 16 != 0, bits & 15)) {
+            let mut table = HeaderMap::new();
+            table.insert("fixed", HeaderValue::from_static("fixed"));
+            let mut places = Places::none_in(&table, Vec::new());
+            names.iter().for_each(|name| places.keep(&mut table, name.clone()));
+            places.keep(&mut table, HeaderName::from_static("fixed"));
+            if turned {
+                places.expected.reverse();
             }
             let removed = Names::new(Vec::new());
-            let mut lines = Lines::new(&mut map, &names, &removed);
+            let mut lines = Lines::new(&mut table, &places, &removed);
             lines.add(HeaderName::from_static("other"), HeaderValue::from_static("other"));
             let said_of = |at: &usize| said & (1 << at) != 0;
             for at in (0..4).filter(said_of) {
@@ -149,11 +182,11 @@ mod tests {
                 lines.add(names[at].clone(), HeaderValue::from_static("more"));
             }
             lines.close();
-            assert_eq!(map.len(), 2 + 2 * (0..4).filter(said_of).count(), "{map:?}");
+            assert_eq!(table.len(), 2 + 2 * (0..4).filter(said_of).count(), "{table:?}");
             for at in 0..4 {
-                let values: Vec<_> = map.get_all(&names[at]).iter().cloned().collect();
+                let values: Vec<_> = table.get_all(&names[at]).iter().cloned().collect();
                 let want = [HeaderValue::from(at), HeaderValue::from_static("more")];
-                assert_eq!(values, if said_of(&at) { &want[..] } else { &[] }, "{order:?} {said}");
+                assert_eq!(values, if said_of(&at) { &want[..] } else { &[] }, "{turned} {said}");
             }
         }
     }
@@ -167,9 +200,10 @@ mod tests {
             (Some("*"), None, &["*"]),
         ] {
             let mut map = HeaderMap::new();
-            map.insert(VARY, HeaderValue::from_static(""));
+            let mut places = Places::none_in(&map, Vec::new());
+            places.keep(&mut map, VARY);
             let removed = Names::new(Vec::new());
-            let mut lines = Lines::new(&mut map, &[VARY], &removed);
+            let mut lines = Lines::new(&mut map, &places, &removed);
             for value in theirs.into_iter().chain(further) {
                 lines.add(VARY, HeaderValue::from_static(value));
             }
