@@ -13,7 +13,7 @@ pub struct Actor {
 }
 
 /// How somebody proved who they are, claim `amr` (RFC 8176).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum AuthMethod {
     /// A password.
@@ -37,6 +37,31 @@ pub enum AuthMethod {
     /// Asserted by another identity provider.
     #[serde(rename = "fed")]
     Federated,
+}
+
+impl AuthMethod {
+    /// The method of this name in RFC 8176, or `fed`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "pwd" => Self::Password,
+            "otp" => Self::Otp,
+            "hwk" => Self::HardwareKey,
+            "swk" => Self::SoftwareKey,
+            "pin" => Self::Pin,
+            "mfa" => Self::MultiFactor,
+            "fed" => Self::Federated,
+            _ => return None,
+        })
+    }
+}
+
+/// From its name as a string. What serde would derive takes `{"pwd": null}` as well.
+impl<'de> Deserialize<'de> for AuthMethod {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::named(&name)
+            .ok_or_else(|| serde::de::Error::custom("no method of authentication that is known"))
+    }
 }
 
 /// Authenticator assurance level (NIST SP 800-63B-4 section 2).
@@ -71,6 +96,19 @@ impl Assurance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_method_is_its_name_and_nothing_else() {
+        use AuthMethod as M;
+        for method in
+            [M::Password, M::Otp, M::HardwareKey, M::SoftwareKey, M::Pin, M::MultiFactor, M::Federated]
+        {
+            let json = serde_json::to_string(&method).unwrap();
+            assert_eq!(serde_json::from_str::<M>(&json).unwrap(), method, "{json}");
+            assert!(serde_json::from_str::<M>(&format!("{{{json}:null}}")).is_err(), "an object: {json}");
+            assert!(serde_json::from_str::<M>(&json.to_uppercase()).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn assurance_follows_the_methods() {

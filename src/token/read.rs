@@ -10,9 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Map;
 
 use crate::id::TenantId;
-use crate::principal::{AuthMethod, Epoch};
+use crate::principal::{Actor, AuthMethod, Epoch};
 use crate::token::claims::{Claims, RESERVED, is_role, is_scope};
-use crate::token::strict::{Exactly, NumericDate, Strict, Text, Typed};
+use crate::token::strict::{Exactly, NumericDate, Object, Strict, Text, Typed};
 
 /// Reads the claims if `iss` and `aud` are exactly these strings.
 ///
@@ -206,7 +206,7 @@ impl<'de> Visitor<'de> for ClaimsSeed<'_> {
                     Typed::<Vec<AuthMethod>>::new(),
                     "`amr` is not one list of methods",
                 )?,
-                "act" => self.take(&mut map, &mut act, Typed::new(), "`act` is not one actor")?,
+                "act" => self.take(&mut map, &mut act, Object::<Actor>::new(), "`act` is not one actor")?,
                 // Anything else we attach a meaning to, such as a proof of possession, must not be skipped over.
                 reserved if RESERVED.contains(&reserved) => {
                     self.reason.set("a claim is present that we cannot honour");

@@ -267,7 +267,7 @@ impl<'a> Scanner<'a> {
 
     fn methods(&mut self) -> Option<Few<AuthMethod, 8>> {
         let (text, mut methods) = (self.text, NO_METHOD);
-        self.list(|span| method(span.of(text)).map(|method| methods.push(method)))?;
+        self.list(|span| AuthMethod::named(span.of(text)).map(|method| methods.push(method)))?;
         Some(methods)
     }
 
@@ -286,19 +286,6 @@ impl<'a> Scanner<'a> {
             _ => self.natural().map(Plain::Natural),
         }
     }
-}
-
-fn method(name: &str) -> Option<AuthMethod> {
-    Some(match name {
-        "pwd" => AuthMethod::Password,
-        "otp" => AuthMethod::Otp,
-        "hwk" => AuthMethod::HardwareKey,
-        "swk" => AuthMethod::SoftwareKey,
-        "pin" => AuthMethod::Pin,
-        "mfa" => AuthMethod::MultiFactor,
-        "fed" => AuthMethod::Federated,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -99,6 +99,26 @@ impl<'de, T: serde::Deserialize<'de>> DeserializeSeed<'de> for Typed<T> {
     }
 }
 
+/// The same of an object. What serde derives for a struct takes an array of its members' values as well.
+pub(super) struct Object<T>(std::marker::PhantomData<T>);
+
+impl<T> Object<T> {
+    pub(super) fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> DeserializeSeed<'de> for Object<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        match (Strict { depth: 2 }).deserialize(deserializer)? {
+            object @ Value::Object(_) => T::deserialize(object).map_err(D::Error::custom),
+            _ => Err(D::Error::custom("not an object")),
+        }
+    }
+}
+
 /// Any JSON in which no object names a member twice, nested at most [`MAX_DEPTH`] deep.
 pub(super) struct Strict {
     /// How deep this value already lies.
