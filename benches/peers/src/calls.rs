@@ -59,12 +59,16 @@ pub fn answer<S: Answers>(service: &mut S, request: Request) -> Response {
 
 /// The same for all, as a server hands it in: with the address it came from.
 pub fn plain_request() -> Request {
+    request_from([192, 0, 2, 7])
+}
+
+pub fn request_from(address: [u8; 4]) -> Request {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = Uri::from_static("/tasks/42");
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_static("api.example"));
     headers.insert(ORIGIN, HeaderValue::from_static("https://app.example"));
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711))));
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 4711))));
     request
 }
 
@@ -106,6 +110,12 @@ impl Calls {
         assert_eq!(answer(service, self.request(&self.known)).status(), StatusCode::OK);
     }
 
+    /// The same, for a profiler that knows it by its name.
+    #[inline(never)]
+    pub fn counted<S: Answers>(&self, service: &mut S) {
+        self.once(service);
+    }
+
     /// A row for somebody who takes the one and refuses the other.
     fn contest<S: Answers>(&self, contest: &mut Contest, kind: Kind, name: &str, mut service: S) {
         self.check(name, &mut service);
@@ -138,8 +148,11 @@ impl Calls {
     }
 
     fn request(&self, credential: &HeaderValue) -> Request {
-        let mut request = plain_request();
-        request.headers_mut().insert(&self.name, credential.clone());
-        request
+        with(plain_request(), &self.name, credential)
     }
+}
+
+pub fn with(mut request: Request, name: &HeaderName, credential: &HeaderValue) -> Request {
+    request.headers_mut().insert(name, credential.clone());
+    request
 }

@@ -138,7 +138,8 @@ impl fmt::Display for Contest {
             cells.extend(floor.map(|(_, floor)| ratio(self.net(floor))));
             if !self.counted {
                 cells.push(cost.allocations.to_string());
-                cells.extend(bare.map(|bare| (cost.allocations as i64 - bare.allocations as i64).to_string()));
+                cells
+                    .extend(bare.map(|bare| (cost.allocations as i64 - bare.allocations as i64).to_string()));
             }
             line(f, width, name, cells)?;
         }

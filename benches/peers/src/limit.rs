@@ -19,13 +19,13 @@ use crate::measure::{Table, measure_on, measure_once};
 const BURST: u32 = 100_000_000;
 
 /// Keys in no order.
-struct Keys {
-    state: u64,
-    count: u64,
+pub struct Keys {
+    pub state: u64,
+    pub count: u64,
 }
 
 impl Keys {
-    fn next(&mut self) -> u32 {
+    pub fn next(&mut self) -> u32 {
         self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (((self.state >> 32) * self.count) >> 32) as u32
     }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: bearer, headers, index, limit, seal, stack, tokens
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: bearer, flat, headers, index, limit, seal, stack, tokens
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- loopback # served on 127.0.0.1, asked by `wrk`
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- load     # the example server while people sign in
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- instructions # counted by valgrind
 //! ```
 //!
 //! Time is that of the thread's CPU, the median of many batches; what several threads share is not in it. Compare the
@@ -11,11 +13,14 @@
 
 mod bearer;
 mod calls;
+mod client;
 mod contest;
 mod decide;
+mod flat;
 mod headers;
 mod instructions;
 mod limit;
+mod load;
 mod loopback;
 mod material;
 mod measure;
@@ -31,6 +36,11 @@ const TABLES: &[(&str, Run)] = &[
     ("bearer", bearer::run),
     ("stack", stack::run),
     ("stack", stack::refused),
+    ("flat", || flat::roles().to_string()),
+    ("flat", || flat::routes().to_string()),
+    ("flat", || flat::users().to_string()),
+    ("flat", || flat::users_in_turn().to_string()),
+    ("flat", || flat::limiter_keys().to_string()),
     ("decide", || decide::run().to_string()),
     ("headers", || headers::run().to_string()),
     ("limit", || limit::one_key().to_string()),
@@ -54,6 +64,7 @@ fn main() {
         // For `instructions` and profilers.
         Some("calls") => return instructions::calls(&arguments[1..]),
         Some("instructions") => return println!("{}", instructions::run()),
+        Some("load") => return println!("{}", load::run()),
         Some("loopback") => return println!("{}", loopback::run()),
         _ => {}
     }

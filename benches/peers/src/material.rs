@@ -115,8 +115,11 @@ impl Material {
 
     /// Issuer, revocations and all, over a store in memory.
     pub fn tokens(&self, runtime: &Runtime) -> Tokens {
+        self.tokens_over(runtime, Arc::new(MemoryStore::new()))
+    }
+
+    pub fn tokens_over(&self, runtime: &Runtime, store: Arc<dyn TokenStore>) -> Tokens {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
         runtime.block_on(async {
             let revocations = Revocations::follow(store.clone(), clock.clone(), DEFAULT_MAX_STALENESS)
                 .await

@@ -122,6 +122,15 @@ impl Table {
         self.rows.push((name.into(), cost));
     }
 
+    /// Adds a line that says how much more the last row costs than the one the ratios are to.
+    pub fn target_of_growth(&mut self, at_most: f64) {
+        let base = self.rows.iter().find(|(name, _)| name == self.base);
+        let (Some((_, base)), Some((name, last))) = (base, self.rows.last()) else { return };
+        let found = last.nanos / base.nanos;
+        let said = if found <= at_most { "met" } else { "MISSED" };
+        self.notes.push(format!("target {said}: {name}: {found:.2} of {}, at most {at_most}", self.base));
+    }
+
     /// Adds a line below the table.
     pub fn note(&mut self, text: String) {
         self.notes.push(text);
@@ -130,7 +139,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let width = self.rows.iter().map(|(name, _)| name.len()).fold(self.title.len(), usize::max);
         let base = self.rows.iter().find(|(name, _)| name == self.base).map(|(_, cost)| cost.nanos);
         writeln!(f, "{:width$} | {:>10} | {:>12} | allocations", self.title, "CPU time", "ratio")?;
         writeln!(f, "{:-<width$}-|-{:->11}|-{:->13}|-----------:", "", ":", ":")?;

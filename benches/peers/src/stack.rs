@@ -119,7 +119,7 @@ pub fn usual_with_extractor(material: &Material) -> Router {
 
 /// Our gate with the same.
 pub async fn gated(tokens: &Tokens, quota: Quota) -> (Gate, GateService) {
-    let gate = whole(gate(tokens), quota).build().await.expect("the gate stands");
+    let gate = whole(gate(tokens), limit(quota)).build().await.expect("the gate stands");
     let closed = gate.router().route(Method::GET, "/tasks/{id}", handler, Rule::role("user"));
     let closed = closed.finish().expect("is closed");
     (gate, closed)
@@ -203,13 +203,14 @@ fn cors() -> CorsLayer {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
 }
 
-fn whole(gate: GateBuilder, quota: Quota) -> GateBuilder {
+/// All that `usual_with_layer` has, and more.
+pub fn whole(gate: GateBuilder, limit: RateLimit) -> GateBuilder {
     let cors = Cors::builder()
         .allow_origin(ORIGIN)
         .allow_methods([Method::GET])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .build();
-    gate.with_cors(cors.expect("does not contradict itself")).with_tls(true).add_rate_limit(limit(quota))
+    gate.with_cors(cors.expect("does not contradict itself")).with_tls(true).add_rate_limit(limit)
 }
 
 fn limit(quota: Quota) -> RateLimit {
