@@ -304,8 +304,7 @@ impl Key {
         if let Some((problem, cure)) = weakness(&secret) {
             return Err(ConfigError::new("hmac secret", problem, cure));
         }
-        let signature = Hs256::new(&secret)
-            .ok_or_else(|| ConfigError::new("hmac secret", "is unusable", "report this"))?;
+        let signature = Hs256::new(&secret);
         let id = digest_id(&secret, KeyPurpose::TokenSigning);
         Ok(Self::assemble(id, KeyPurpose::TokenSigning, Material::Secret { secret, signature }))
     }
@@ -355,8 +354,7 @@ const NO_ENTROPY: Unusable = Unusable(
 /// The name of a secret: a MAC under the secret itself, so it tells no more about the secret than a token signed with
 /// it does.
 fn digest_id(secret: &[u8], purpose: KeyPurpose) -> KeyId {
-    let mac = Hs256::new(secret).map(|key| key.mac(&[b"portcullis key id ", purpose.as_str().as_bytes()]));
-    short_id(&mac.unwrap_or_default())
+    short_id(&Hs256::new(secret).mac(&[b"portcullis key id ", purpose.as_str().as_bytes()]))
 }
 
 /// 128 bits are enough to tell the keys of one ring apart, and 22 characters a token.

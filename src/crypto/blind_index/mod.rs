@@ -267,7 +267,7 @@ impl ColumnKey {
         let bits = key.bits().ok_or_else(unusable)?;
         let subkey =
             SymmetricKey::derive(bits.expose_bytes(), "blind index", context).map_err(|_| unusable())?;
-        let mac = Hs256::new(subkey.expose_bytes()).ok_or_else(unusable)?;
+        let mac = Hs256::new(subkey.expose_bytes());
         let mut name = [0; TAG_BYTES];
         name.iter_mut().zip(mac.mac(&[NAME])).for_each(|(to, from)| *to = from);
         Ok(Self { name, mac })

