@@ -40,6 +40,16 @@ impl Algorithm {
         }
     }
 
+    /// How many bytes a signature has at most.
+    pub(crate) const fn longest_signature(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::EdDsa | Self::Es256 => 64,
+            // RSA of 4096 bits.
+            Self::Ps256 | Self::Rs256 => 512,
+        }
+    }
+
     /// Whether the same key signs and verifies.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {

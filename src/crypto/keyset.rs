@@ -171,7 +171,7 @@ fn bad(problem: &'static str, cure: &'static str) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::StaticKeys;
+    use crate::crypto::{SignatureBytes, StaticKeys};
 
     fn rings() -> Vec<Keyring> {
         let hmac = Key::generate(Algorithm::Hs256).unwrap();
@@ -221,9 +221,9 @@ mod tests {
             assert_eq!(again.primary().public_jwk(), key.public_jwk(), "{algorithm}");
             assert!(again.primary().is_private(), "{algorithm}");
             assert!(!again.find(old.id().as_str()).unwrap().is_private(), "{algorithm}");
-            let mut signed = Vec::new();
+            let mut signed = SignatureBytes::new();
             again.primary().signature().unwrap().1.sign(b"m", &mut signed).unwrap();
-            assert!(key.signature().unwrap().1.verify(b"m", &signed), "{algorithm}");
+            assert!(key.signature().unwrap().1.verify(b"m", signed.as_slice()), "{algorithm}");
         }
     }
 

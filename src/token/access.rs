@@ -33,14 +33,13 @@ impl VerifyAccessToken for AccessTokens {
             self.admit(&principal)?;
             return Ok(Verified::vouch(principal));
         }
-        let (bearer, times) = codec.bearer(&keys, token, now, &self.tenant).map_err(|error| {
+        let (principal, times) = codec.principal(&keys, token, now, &self.tenant).map_err(|error| {
             tracing::debug!(reason = %error, "an access token was refused");
             match error {
                 TokenError::Expired => TokenRefusal::Expired,
                 _ => TokenRefusal::Invalid,
             }
         })?;
-        let principal = Principal::from(bearer);
         self.admit(&principal)?;
         if let Some((cache, name)) = known {
             // Under the keys it was verified with, even if others are in force by now.

@@ -26,8 +26,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::{ConfigError, Error, ErrorKind, Result};
@@ -298,11 +296,6 @@ impl Claims {
         }
         Ok(())
     }
-
-    /// Writes the claims together with the codec's `iss` and `aud`.
-    pub(super) fn for_audience<'a>(&'a self, issuer: &'a str, audience: &'a str) -> impl Serialize + 'a {
-        Written { claims: self, issuer, audience }
-    }
 }
 
 impl fmt::Debug for Claims {
@@ -325,51 +318,4 @@ pub(super) fn is_role(role: &str) -> bool {
 /// RFC 6749 section 3.3, `scope-token`.
 pub(super) fn is_scope(scope: &str) -> bool {
     !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-}
-
-struct Written<'a> {
-    claims: &'a Claims,
-    issuer: &'a str,
-    audience: &'a str,
-}
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Claims { sub, jti, iat, exp, nbf, sid, tid, epoch, roles, scope, auth_time, amr, act, extra } =
-            self.claims;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", self.issuer)?;
-        map.serialize_entry("aud", self.audience)?;
-        map.serialize_entry("sub", sub)?;
-        map.serialize_entry("jti", jti)?;
-        map.serialize_entry("iat", iat)?;
-        map.serialize_entry("exp", exp)?;
-        if let Some(nbf) = nbf {
-            map.serialize_entry("nbf", nbf)?;
-        }
-        if let Some(sid) = sid {
-            map.serialize_entry("sid", sid)?;
-        }
-        map.serialize_entry("tid", tid)?;
-        map.serialize_entry("epoch", epoch)?;
-        if !roles.is_empty() {
-            map.serialize_entry("roles", roles)?;
-        }
-        if let Some(scope) = scope {
-            map.serialize_entry("scope", &scope.join(" "))?;
-        }
-        if let Some(auth_time) = auth_time {
-            map.serialize_entry("auth_time", auth_time)?;
-        }
-        if !amr.is_empty() {
-            map.serialize_entry("amr", amr)?;
-        }
-        if let Some(act) = act {
-            map.serialize_entry("act", act)?;
-        }
-        for (name, value) in extra {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }

@@ -7,14 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
-use crate::crypto::{Key, Keyring};
+use crate::crypto::{Key, Keyring, SignatureBytes};
 use crate::error::{ConfigError, Error, ErrorKind, Result};
 use crate::id::TenantId;
-use crate::principal::{Bearer, Verified};
+use crate::principal::{Principal, Verified};
 use crate::time::Timestamp;
 use crate::token::claims::Claims;
 use crate::token::keys::Keys;
+use crate::token::scan::Scanned;
 use crate::token::times::Times;
+use crate::token::write::{self, Json};
 use crate::token::{read, scan};
 
 /// Longest token that is looked at, in bytes (RFC 8725 section 3.11 asks for a limit; ours stands before base64).
@@ -134,24 +136,29 @@ impl TokenCodec {
         claims.check()?;
         let keys = self.keys.load();
         let primary = keys.header().zip(keys.ring().primary().signature());
-        let (header, (_, signature)) =
+        let (header, (algorithm, signature)) =
             primary.ok_or_else(|| Error::new(ErrorKind::Internal, "the primary key does not sign"))?;
-        let payload =
-            serde_json::to_vec(&claims.for_audience(&self.issuer, &self.audience)).map_err(|source| {
-                Error::new(ErrorKind::Internal, "claims cannot be written as json").with_source(source)
-            })?;
+        let mut payload = Json::new();
+        write::claims(claims, &self.issuer, &self.audience, &mut payload).map_err(|source| {
+            Error::new(ErrorKind::Internal, "claims cannot be written as json").with_source(source)
+        })?;
+        let payload = payload.as_slice();
 
-        let mut token = String::with_capacity(header.len() + (payload.len() + 512) * 4 / 3);
+        // What is right from the start is never moved: no copy of a token stays behind.
+        let base64 = base64_simd::URL_SAFE_NO_PAD;
+        let signed = base64.encoded_length(algorithm.longest_signature());
+        let length = header.len() + base64.encoded_length(payload.len()) + signed + 2;
+        let mut token = String::with_capacity(length.min(2 * MAX_MINTED_BYTES));
         token.push_str(header);
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        base64.encode_append(payload, &mut token);
         if token.len() > MAX_MINTED_BYTES {
             return Err(too_long());
         }
-        let mut signed = Vec::with_capacity(512);
+        let mut signed = SignatureBytes::new();
         signature.sign(token.as_bytes(), &mut signed)?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(&signed, &mut token);
+        base64.encode_append(signed.as_slice(), &mut token);
         if token.len() > MAX_MINTED_BYTES {
             return Err(too_long());
         }
@@ -167,7 +174,7 @@ impl TokenCodec {
     pub fn decode(&self, token: &str, now: Timestamp) -> Result<Verified<DecodedToken>, TokenError> {
         open(&self.keys.load(), token, |payload| {
             let scanned = scan::claims(payload, &self.issuer, &self.audience);
-            let claims = match scanned.and_then(|scanned| scanned.to_claims()) {
+            let claims = match scanned.as_ref().and_then(Scanned::to_claims) {
                 Some(claims) => claims,
                 None => self.read(payload)?,
             };
@@ -183,16 +190,17 @@ impl TokenCodec {
 
     /// Reads a token as [`decode`](Self::decode) does, and makes of it nothing but who it speaks for: most likely
     /// somebody of `tenant`.
-    pub(super) fn bearer(
+    pub(super) fn principal(
         &self,
         keys: &Keys,
         token: &str,
         now: Timestamp,
         tenant: &TenantId,
-    ) -> Result<(Bearer, Times), TokenError> {
+    ) -> Result<(Principal, Times), TokenError> {
         open(keys, token, |payload| {
             let scanned = scan::claims(payload, &self.issuer, &self.audience);
-            let bearer = scanned.and_then(|scanned| Some((scanned.to_bearer(tenant)?, scanned.times())));
+            let bearer =
+                scanned.as_ref().and_then(|scanned| scanned.to_bearer(tenant).zip(Some(scanned.times())));
             let (bearer, times) = match bearer {
                 Some(bearer) => bearer,
                 None => {
@@ -202,7 +210,7 @@ impl TokenCodec {
                 }
             };
             times.check(now)?;
-            Ok((bearer, times))
+            Ok((bearer.into(), times))
         })
     }
 
@@ -320,8 +328,12 @@ fn named<'a>(ring: &'a Keyring, header: &str) -> Result<&'a Key, TokenError> {
 /// stack, up to `N` bytes. What anybody may send is decoded by code without `unsafe`.
 fn segment<const N: usize, T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> Result<T, TokenError> {
     let most = base64::decoded_len_estimate(text.len());
-    let (mut here, mut heap);
-    let room: &mut [u8] = if most <= N {
+    let (mut few, mut here, mut heap);
+    // To clear more than is needed costs more than to look.
+    let room: &mut [u8] = if most <= FEW {
+        few = [0; FEW];
+        &mut few
+    } else if most <= N {
         here = [0; N];
         &mut here
     } else {
@@ -331,6 +343,9 @@ fn segment<const N: usize, T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> Resu
     let bytes = URL_SAFE_NO_PAD.decode_slice(text, room).ok().and_then(|length| room.get(..length));
     Ok(read(bytes.ok_or(TokenError::Invalid("a segment is not canonical base64url"))?))
 }
+
+/// Signatures have at most so many bytes, but for those of RSA.
+const FEW: usize = 66;
 
 fn is_access_token_type(typ: &str) -> bool {
     ["at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))

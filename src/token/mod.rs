@@ -85,6 +85,7 @@ mod scan;
 mod strict;
 mod times;
 mod verify;
+mod write;
 
 pub use access::AccessTokens;
 pub use claims::Claims;

@@ -84,7 +84,10 @@ pub(super) fn claims<'a>(text: &'a str, issuer: &str, audience: &str) -> Option<
     }
     scan.eat(b'}')?;
     ((), ()) = (iss?, aud?);
-    (scan.at == text.len()).then_some(Scanned {
+    if scan.at != text.len() {
+        return None;
+    }
+    Some(Scanned {
         text,
         sub: sub?,
         jti: jti?,
@@ -198,7 +201,7 @@ impl<'a> Scanner<'a> {
     /// A string without escapes. Between its quotes stands whole characters, as the text is UTF-8.
     fn span(&mut self) -> Option<Span> {
         self.eat(b'"')?;
-        let length = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+        let length = plain_length(self.rest())?;
         let span = Span::new(self.at, self.at + length)?;
         self.at += length;
         self.eat(b'"')?;
@@ -286,6 +289,25 @@ impl<'a> Scanner<'a> {
             _ => self.natural().map(Plain::Natural),
         }
     }
+}
+
+/// How many bytes stand before the first that ends a string, begins an escape or is a control character. Eight at a time.
+fn plain_length(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    // The highest bit of each byte that is less than `n`, and perhaps of some above such a one.
+    let less = |word: u64, n: u64| word.wrapping_sub(n * ONES) & !word & (0x80 * ONES);
+    let (words, rest) = bytes.as_chunks();
+    for (count, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = less(word ^ (u64::from(b'"') * ONES), 1);
+        let escape = less(word ^ (u64::from(b'\\') * ONES), 1);
+        let found = quote | escape | less(word, u64::from(b' '));
+        if found != 0 {
+            return Some(8 * count + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+    Some(bytes.len() - rest.len() + found)
 }
 
 #[cfg(test)]

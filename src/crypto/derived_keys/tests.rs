@@ -1,5 +1,6 @@
 use super::*;
 use crate::crypto::KeyPurpose::*;
+use crate::crypto::SignatureBytes;
 
 const HEX: &str = "1f9c3b7a5d2e8f4061c7a9be53d0284ff1e6c8a2907b5d3e0a4c69d1b72f58e3";
 
@@ -49,9 +50,9 @@ fn tokens_are_signed_by_choice_with_a_key_pair() {
     let (a, b) = (pair(), pair());
     let (a, b) = (a.ring(TokenSigning).unwrap().primary(), b.ring(TokenSigning).unwrap().primary());
     assert_eq!((a.algorithm(), a.public_jwk()), (Some(Algorithm::EdDsa), b.public_jwk()));
-    let mut signed = Vec::new();
+    let mut signed = SignatureBytes::new();
     a.signature().unwrap().1.sign(b"m", &mut signed).unwrap();
-    assert!(b.signature().unwrap().1.verify(b"m", &signed));
+    assert!(b.signature().unwrap().1.verify(b"m", signed.as_slice()));
     // The seed is not the HS256 secret: one key, one algorithm.
     let root = extract(decode(HEX).unwrap().expose_secret()).unwrap();
     let bytes = |kind: &[u8]| *bits(root.expose_bytes(), "token_signing", kind).unwrap().expose_bytes();

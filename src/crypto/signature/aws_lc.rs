@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 };
 use zeroize::Zeroizing;
 
-use super::{Pair, Signature, Unusable, cannot_sign, only_verifies};
+use super::{Pair, Signature, SignatureBytes, Unusable, cannot_sign, only_verifies};
 use crate::crypto::algorithm::Algorithm;
 use crate::crypto::der;
 use crate::crypto::public_key::PublicKey;
@@ -99,19 +99,15 @@ enum Private {
 }
 
 impl Signature for AwsLc {
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> OperatorResult<()> {
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> OperatorResult<()> {
         let rng = SystemRandom::new();
         match self.private.as_ref().ok_or_else(only_verifies)? {
-            Private::Ed25519(pair) => {
-                out.extend_from_slice(pair.try_sign(message).map_err(cannot_sign)?.as_ref())
-            }
-            Private::P256(pair) => {
-                out.extend_from_slice(pair.sign(&rng, message).map_err(cannot_sign)?.as_ref())
-            }
+            Private::Ed25519(pair) => out.extend(pair.try_sign(message).map_err(cannot_sign)?.as_ref()),
+            Private::P256(pair) => out.extend(pair.sign(&rng, message).map_err(cannot_sign)?.as_ref()),
             Private::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PSS_SHA256, &rng, message, &mut signature).map_err(cannot_sign)?;
-                out.extend_from_slice(&signature);
+                out.extend(&signature);
             }
         }
         Ok(())

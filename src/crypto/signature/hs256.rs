@@ -9,7 +9,7 @@ use sha2::block_api::compress256;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::Signature;
+use super::{Signature, SignatureBytes};
 use crate::error::Result;
 
 const BLOCK: usize = 64;
@@ -86,8 +86,8 @@ impl Hs256 {
 }
 
 impl Signature for Hs256 {
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        out.extend_from_slice(&self.mac(&[message]));
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> Result<()> {
+        out.extend(&self.mac(&[message]));
         Ok(())
     }
 

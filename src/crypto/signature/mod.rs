@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::algorithm::Algorithm;
 use crate::crypto::public_key::PublicKey;
+use crate::crypto::scratch::Scratch;
 use crate::error::{ConfigError, Result};
 #[cfg(any(feature = "aws-lc", feature = "rust-crypto"))]
 use crate::error::{Error, ErrorKind};
@@ -39,11 +40,14 @@ pub(crate) use hs256::Hs256;
 /// A key and its one algorithm.
 pub(crate) trait Signature: Send + Sync {
     /// Appends the signature of `message` to `out`.
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> Result<()>;
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> Result<()>;
 
     /// Whether `signature` is one of `message`. Takes constant time where a secret is involved.
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool;
 }
+
+/// Room for a signature; one by RSA needs memory of its own.
+pub(crate) type SignatureBytes = Scratch<64>;
 
 /// Why bytes do not become a key: the problem and the cure.
 #[derive(Clone, Copy, Debug)]

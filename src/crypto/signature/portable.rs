@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm as Jose, DecodingKey, EncodingKey};
 use p256::pkcs8::EncodePrivateKey as _;
 use zeroize::Zeroizing;
 
-use super::{Pair, Signature, Unusable, cannot_sign, only_verifies};
+use super::{Pair, Signature, SignatureBytes, Unusable, cannot_sign, only_verifies};
 use crate::crypto::algorithm::Algorithm;
 use crate::crypto::der;
 use crate::crypto::public_key::PublicKey;
@@ -101,9 +101,9 @@ struct Ed25519 {
 }
 
 impl Signature for Ed25519 {
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> OperatorResult<()> {
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> OperatorResult<()> {
         let private = self.private.as_ref().ok_or_else(only_verifies)?;
-        out.extend_from_slice(&private.try_sign(message).map_err(cannot_sign)?.to_bytes());
+        out.extend(&private.try_sign(message).map_err(cannot_sign)?.to_bytes());
         Ok(())
     }
 
@@ -119,10 +119,10 @@ struct P256 {
 }
 
 impl Signature for P256 {
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> OperatorResult<()> {
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> OperatorResult<()> {
         let private = self.private.as_ref().ok_or_else(only_verifies)?;
         let signature: p256::ecdsa::Signature = private.try_sign(message).map_err(cannot_sign)?;
-        out.extend_from_slice(&signature.to_bytes());
+        out.extend(&signature.to_bytes());
         Ok(())
     }
 
@@ -151,10 +151,10 @@ impl Rsa {
 }
 
 impl Signature for Rsa {
-    fn sign(&self, message: &[u8], out: &mut Vec<u8>) -> OperatorResult<()> {
+    fn sign(&self, message: &[u8], out: &mut SignatureBytes) -> OperatorResult<()> {
         let private = self.private.as_ref().ok_or_else(only_verifies)?;
         let signer = (PROVIDER.signer_factory)(&self.jose, private).map_err(cannot_sign)?;
-        out.extend_from_slice(&signer.try_sign(message).map_err(cannot_sign)?);
+        out.extend(&signer.try_sign(message).map_err(cannot_sign)?);
         Ok(())
     }
 

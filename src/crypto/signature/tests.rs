@@ -149,13 +149,14 @@ fn what_one_backend_signs_the_other_verifies() {
             );
             assert_eq!(a.public, b.public, "{algorithm}");
             for (name, signer, verifier) in [("aws-lc", &a, &b), ("portable", &b, &a)] {
-                let mut signature = Vec::new();
+                let mut signature = SignatureBytes::new();
                 signer.signature.sign(b"message", &mut signature).unwrap();
-                assert!(verifier.signature.verify(b"message", &signature), "{algorithm} signed by {name}");
-                assert!(signer.signature.verify(b"message", &signature), "{algorithm} signed by {name}");
-                assert!(!verifier.signature.verify(b"massage", &signature), "{algorithm} signed by {name}");
+                let signature = signature.as_slice();
+                assert!(verifier.signature.verify(b"message", signature), "{algorithm} signed by {name}");
+                assert!(signer.signature.verify(b"message", signature), "{algorithm} signed by {name}");
+                assert!(!verifier.signature.verify(b"massage", signature), "{algorithm} signed by {name}");
                 assert!(!verifier.signature.verify(b"message", &[]), "{algorithm} signed by {name}");
-                let longer = [&signature[..], &[0]].concat();
+                let longer = [signature, &[0]].concat();
                 assert!(!verifier.signature.verify(b"message", &longer), "{algorithm} signed by {name}");
             }
         }
@@ -211,8 +212,9 @@ proptest! {
         for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
             let native = portable::generate(algorithm).unwrap();
             let (a, b) = (aws_lc::signing(algorithm, &native).unwrap(), portable::signing(algorithm, &native).unwrap());
-            let mut signature = Vec::new();
+            let mut signature = SignatureBytes::new();
             b.signature.sign(&message, &mut signature).unwrap();
+            let mut signature = signature.as_slice().to_vec();
             signature[at] ^= mask;
             let verified = a.signature.verify(&message, &signature);
             prop_assert_eq!(verified, b.signature.verify(&message, &signature));

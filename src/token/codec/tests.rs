@@ -61,9 +61,9 @@ fn a_header_of_another_spelling_opens_the_same_token() {
     let payload = token.split('.').nth(1).unwrap();
     let json = format!(r#"{{ "typ":"application/AT+JWT","kid":"{}","alg":"HS256" }}"#, key.id());
     let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(json));
-    let mut signature = Vec::new();
+    let mut signature = SignatureBytes::new();
     key.signature().unwrap().1.sign(message.as_bytes(), &mut signature).unwrap();
-    let other = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let other = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_slice()));
     assert_eq!(codec.decode(&token, now).unwrap().claims(), &claims);
     assert_eq!(codec.decode(&other, now).unwrap().claims(), &claims);
 }

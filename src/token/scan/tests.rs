@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::Principal;
 use crate::token::read;
+use crate::token::write::tests::by_serde;
 
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "https://api.example";
@@ -29,7 +30,7 @@ fn scanned(text: &str) -> bool {
 }
 
 fn written(claims: &Claims) -> String {
-    serde_json::to_string(&claims.for_audience(ISSUER, AUDIENCE)).unwrap()
+    by_serde(claims, ISSUER, AUDIENCE)
 }
 
 fn least() -> Claims {
@@ -203,8 +204,37 @@ fn what_is_handed_over() {
     assert!(!scanned(&written(&many)), "many claims of the application's");
 }
 
+/// Each byte at each place, among bytes that are hard to tell from those looked for, and after one that was found.
+#[test]
+fn the_end_of_a_string_is_found_wherever_it_stands() {
+    let by_byte = |bytes: &[u8]| bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+    for filler in [b'a', b'!', b'#', b' ', b'[', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff] {
+        for length in 0..20 {
+            let plain = vec![filler; length];
+            assert_eq!(plain_length(&plain), None, "{filler} {length}");
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = plain.clone();
+                    bytes[at] = byte;
+                    assert_eq!(plain_length(&bytes), by_byte(&bytes), "{bytes:?}");
+                    *bytes.last_mut().unwrap() = b'"';
+                    assert_eq!(plain_length(&bytes), by_byte(&bytes), "{bytes:?}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_end_of_a_string_is_found_in_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40), add in 0..0xe0_u8) {
+        // Fewer of them are control characters.
+        let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte.saturating_add(add)).collect();
+        let want = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+        prop_assert_eq!(plain_length(&bytes), want);
+    }
 
     #[test]
     fn minted_claims_are_read_alike(claims in minted()) {
