@@ -49,28 +49,21 @@ pub enum InvalidId {
     Character,
 }
 
-fn check(text: &str, max: usize, extra: &[u8]) -> Result<(), InvalidId> {
+fn check(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
     }
     if text.len() > max {
         return Err(InvalidId::TooLong { max });
     }
-    if text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b)) {
-        Ok(())
-    } else {
-        Err(InvalidId::Character)
-    }
+    if text.bytes().all(allowed) { Ok(()) } else { Err(InvalidId::Character) }
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, max: $max:expr, extra: $extra:expr) => {
-        id! { $(#[$doc])* $name, max: $max, extra: $extra, in: Arc<str> }
-    };
-    ($(#[$doc:meta])* $name:ident, max: $max:expr, extra: $extra:expr, in: $text:ty) => {
+    ($(#[$doc:meta])* $name:ident, max: $max:expr, of: $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name($text);
+        pub struct $name(Short);
 
         impl $name {
             /// Checks and takes over an identifier.
@@ -79,7 +72,7 @@ macro_rules! id {
             ///
             /// [`InvalidId`] if it is empty, too long or has a character outside the allowed set.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
-                check(text, $max, $extra)?;
+                check(text, $max, $allowed)?;
                 Ok(Self(text.into()))
             }
 
@@ -91,7 +84,7 @@ macro_rules! id {
             pub fn mint() -> Result<Self, Error> {
                 let mut bytes = [0_u8; 16];
                 getrandom::fill(&mut bytes)?;
-                Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+                Ok(Self(Short::minted(bytes)))
             }
 
             /// The identifier as text.
@@ -142,45 +135,51 @@ macro_rules! id {
     };
 }
 
-const COMMON: &[u8] = b"-_.:@+/";
+fn is_common(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@' | b'+' | b'/')
+}
+
 /// Longest identifier of a key in bytes.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 64;
-const KEY_ID_EXTRA: &[u8] = b"-_";
+
+fn is_of_key_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
 
 id! {
     /// Who acts: the stable identifier of a user, key or service, JWT `sub` (RFC 7519 section 4.1.2). Never reused.
-    Subject, max: MAX_ID_BYTES, extra: COMMON
+    Subject, max: MAX_ID_BYTES, of: is_common
 }
 id! {
     /// Whose data: part of every store key.
-    TenantId, max: MAX_ID_BYTES, extra: COMMON
+    TenantId, max: MAX_ID_BYTES, of: is_common
 }
 id! {
     /// The public half of a long-lived token, JWT `jti` for access tokens.
-    TokenId, max: MAX_ID_BYTES, extra: COMMON
+    TokenId, max: MAX_ID_BYTES, of: is_common
 }
 id! {
     /// One sign-in and all the tokens that came of it, claim `sid`.
-    FamilyId, max: MAX_ID_BYTES, extra: COMMON
+    FamilyId, max: MAX_ID_BYTES, of: is_common
 }
 id! {
     /// Which key, JOSE `kid`: at most 64 of `A-Z a-z 0-9 _ -`. Only ever looked up, never used in a path or query.
-    KeyId, max: MAX_KEY_ID_BYTES, extra: KEY_ID_EXTRA
+    KeyId, max: MAX_KEY_ID_BYTES, of: is_of_key_id
 }
 id! {
     /// One request, for finding everything that was logged about it.
-    RequestId, max: MAX_ID_BYTES, extra: COMMON, in: Short
+    RequestId, max: MAX_ID_BYTES, of: is_common
 }
 
 impl KeyId {
     /// Whether this is an identifier of a key, without making one.
     pub(crate) fn accepts(text: &str) -> bool {
-        check(text, MAX_KEY_ID_BYTES, KEY_ID_EXTRA).is_ok()
+        check(text, MAX_KEY_ID_BYTES, is_of_key_id).is_ok()
     }
 
     /// The name of a key after a digest of its contents: 22 characters of base64url.
     pub(crate) fn from_digest(digest: [u8; 16]) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(digest).into())
+        Self(Short::minted(digest))
     }
 }
 
@@ -210,22 +209,41 @@ impl Default for TenantId {
 /// As long as the identifiers that are minted.
 const SHORT: usize = 22;
 
-/// Text that needs no memory of its own as long as it is short: there is a new one for every request.
+/// Text that needs no memory of its own as long as it is short: there are some of them in every token, and a new one in
+/// every request.
 #[derive(Clone)]
 enum Short {
-    Here([u8; SHORT]),
+    /// The first so many of these.
+    Here(u8, [u8; SHORT]),
     Shared(Arc<str>),
+}
+
+impl Short {
+    /// 128 bits in base64url, which fit exactly.
+    fn minted(bits: [u8; 16]) -> Self {
+        let mut text = [b'A'; SHORT];
+        let length = URL_SAFE_NO_PAD.encode_slice(bits, &mut text).unwrap_or_default();
+        Self::Here(u8::try_from(length).unwrap_or_default(), text)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Here(length, text) => text.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Shared(text) => text.as_bytes(),
+        }
+    }
 }
 
 impl From<&str> for Short {
     fn from(text: &str) -> Self {
-        text.as_bytes().try_into().map_or_else(|_| Self::Shared(text.into()), Self::Here)
-    }
-}
-
-impl From<String> for Short {
-    fn from(text: String) -> Self {
-        text.as_str().into()
+        let mut bytes = [0; SHORT];
+        match (u8::try_from(text.len()), bytes.get_mut(..text.len())) {
+            (Ok(length), Some(room)) => {
+                room.copy_from_slice(text.as_bytes());
+                Self::Here(length, bytes)
+            }
+            _ => Self::Shared(text.into()),
+        }
     }
 }
 
@@ -234,7 +252,7 @@ impl Deref for Short {
 
     fn deref(&self) -> &str {
         match self {
-            Self::Here(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Self::Here(..) => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Self::Shared(text) => text,
         }
     }
@@ -242,7 +260,7 @@ impl Deref for Short {
 
 impl PartialEq for Short {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -256,7 +274,7 @@ impl PartialOrd for Short {
 
 impl Ord for Short {
     fn cmp(&self, other: &Self) -> Ordering {
-        (**self).cmp(&**other)
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
@@ -304,17 +322,25 @@ mod tests {
 
     /// Whether it needs memory of its own shows nowhere.
     #[test]
-    fn short_and_long_request_ids_are_alike() {
-        let texts = ["a", "b", &"a".repeat(21), &"a".repeat(22), &"b".repeat(22), &"a".repeat(23), "unnamed"];
-        for one in texts {
-            let id = RequestId::parse(one).unwrap();
+    fn short_and_long_identifiers_are_alike() {
+        let hash = |of: &dyn Fn(&mut std::hash::DefaultHasher)| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            of(&mut hasher);
+            hasher.finish()
+        };
+        let lengths = [1, 2, 21, 22, 23, 128];
+        let texts: Vec<_> =
+            ["a", "b", "ab"].iter().flat_map(|t| lengths.map(|n| t.repeat(n)[..n].to_owned())).collect();
+        for one in &texts {
+            let id = Subject::parse(one).unwrap();
             assert_eq!(
                 (id.as_str(), id.to_string(), format!("{id:?}")),
-                (one, one.into(), format!("RequestId({one})"))
+                (one.as_str(), one.clone(), format!("Subject({one})"))
             );
             assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{one}\""));
-            for other in texts {
-                let other_id = RequestId::parse(other).unwrap();
+            assert_eq!(hash(&|hasher| id.hash(hasher)), hash(&|hasher| one.hash(hasher)), "{one}");
+            for other in &texts {
+                let other_id = Subject::parse(other).unwrap();
                 assert_eq!(
                     (id == other_id, id.cmp(&other_id)),
                     (one == other, one.cmp(other)),
@@ -322,6 +348,9 @@ mod tests {
                 );
             }
         }
+        assert!(matches!(RequestId::unnamed().0, Short::Here(..)) && size_of::<Option<Subject>>() == 24);
+        assert!(matches!(Subject::mint().unwrap().0, Short::Here(22, _)));
+        assert!(matches!(Subject::parse(&texts[4]).unwrap().0, Short::Shared(_)));
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Timestamp {
 }
 
 fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    let seconds = i64::try_from(duration.as_secs()).ok().and_then(|seconds| seconds.checked_mul(1_000_000));
+    seconds.and_then(|all| all.checked_add(duration.subsec_micros().into())).unwrap_or(i64::MAX)
 }
 
 impl Add<Duration> for Timestamp {
