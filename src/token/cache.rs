@@ -11,10 +11,8 @@
 //! would have had. Whether it is revoked and whose it is is not kept at all.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use arc_swap::ArcSwapOption;
 
 use crate::principal::Principal;
 use crate::time::Timestamp;
@@ -25,8 +23,9 @@ use crate::token::times::Times;
 /// Places in a set: as many as have their tags in one line of the processor's cache.
 const WAYS: usize = 8;
 
-/// Verified tokens, in sets of [`WAYS`]; a set that is full forgets the oldest. Reading takes no lock, and writing none
-/// that another set has to do with.
+/// Verified tokens, in sets of [`WAYS`]; a set that is full forgets the oldest. Nobody ever waits: readers of a place don't
+/// disturb each other, and who meets a writer there, or another writer, goes on as if there were no cache. Keeping a token
+/// costs the same however many threads there are, and no memory of its own.
 pub(super) struct TokenCache {
     secret: Secret,
     sets: Box<[Set]>,
@@ -35,7 +34,7 @@ pub(super) struct TokenCache {
 struct Set {
     /// Half of the name of what stands in each place. Only saves looking: the name in the entry decides.
     tags: [AtomicU64; WAYS],
-    places: [ArcSwapOption<Entry>; WAYS],
+    places: [RwLock<Option<Entry>>; WAYS],
     /// Where the next one goes, whoever stands there.
     hand: AtomicUsize,
 }
@@ -61,7 +60,7 @@ impl TokenCache {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         let set = || Set {
             tags: [const { AtomicU64::new(0) }; WAYS],
-            places: std::array::from_fn(|_| ArcSwapOption::empty()),
+            places: [const { RwLock::new(None) }; WAYS],
             hand: AtomicUsize::new(0),
         };
         Ok(Self { secret: Secret::random()?, sets: std::iter::repeat_with(set).take(sets).collect() })
@@ -79,7 +78,7 @@ impl TokenCache {
             if tag.load(Ordering::Acquire) != name.tag() {
                 return None;
             }
-            let entry = place.load();
+            let entry = place.try_read().ok()?;
             let entry = entry.as_ref().filter(|entry| entry.name == name && entry.keys == keys)?;
             entry.times.check(now).is_ok().then(|| entry.principal.clone())
         })
@@ -91,10 +90,13 @@ impl TokenCache {
         // Two requests with the same new token take one place, usually.
         let there = set.tags.iter().position(|tag| tag.load(Ordering::Acquire) == name.tag());
         let index = there.unwrap_or_else(|| set.hand.fetch_add(1, Ordering::Relaxed) % WAYS);
-        if let (Some(tag), Some(place)) = (set.tags.get(index), set.places.get(index)) {
-            place.store(Some(Arc::new(Entry { name, keys, times, principal })));
-            tag.store(name.tag(), Ordering::Release);
-        }
+        let (Some(tag), Some(place)) = (set.tags.get(index), set.places.get(index)) else { return };
+        let Ok(mut entry) = place.try_write() else { return };
+        let gone = entry.replace(Entry { name, keys, times, principal });
+        tag.store(name.tag(), Ordering::Release);
+        drop(entry);
+        // Whoever was there may be large; nobody is kept away meanwhile.
+        drop(gone);
     }
 
     fn set(&self, name: Name) -> Option<&Set> {
@@ -106,7 +108,7 @@ impl TokenCache {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let places = self.sets.iter().flat_map(|set| &set.places);
-        places.filter(|place| place.load().is_some()).count()
+        places.filter(|place| place.read().unwrap().is_some()).count()
     }
 
     #[cfg(test)]
