@@ -18,7 +18,7 @@ use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::token::codec::MAX_MINTED_BYTES;
 use crate::token::prf::Secret;
-use crate::token::times::Times;
+use crate::token::times::{Times, Window};
 
 /// Places in a set: as many as have their tags in one line of the processor's cache.
 const WAYS: usize = 8;
@@ -31,18 +31,24 @@ pub(super) struct TokenCache {
     sets: Box<[Set]>,
 }
 
+/// The order is that of use.
+#[repr(C)]
 struct Set {
     /// Half of the name of what stands in each place. Only saves looking: the name in the entry decides.
     tags: [AtomicU64; WAYS],
-    places: [RwLock<Option<Entry>>; WAYS],
     /// Where the next one goes, whoever stands there.
     hand: AtomicUsize,
+    places: [Place; WAYS],
 }
+
+/// One line of the processor's cache, most often.
+#[repr(align(64))]
+struct Place(RwLock<Option<Entry>>);
 
 struct Entry {
     name: Name,
     keys: u64,
-    times: Times,
+    window: Window,
     principal: Principal,
 }
 
@@ -60,7 +66,7 @@ impl TokenCache {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         let set = || Set {
             tags: [const { AtomicU64::new(0) }; WAYS],
-            places: [const { RwLock::new(None) }; WAYS],
+            places: [const { Place(RwLock::new(None)) }; WAYS],
             hand: AtomicUsize::new(0),
         };
         Ok(Self { secret: Secret::random()?, sets: std::iter::repeat_with(set).take(sets).collect() })
@@ -74,13 +80,13 @@ impl TokenCache {
     /// Who presented this token, if it was verified under the keys of this generation and is valid now.
     pub(super) fn get(&self, name: Name, keys: u64, now: Timestamp) -> Option<Principal> {
         let set = self.set(name)?;
-        set.tags.iter().zip(&set.places).find_map(|(tag, place)| {
+        set.tags.iter().zip(&set.places).find_map(|(tag, Place(place))| {
             if tag.load(Ordering::Acquire) != name.tag() {
                 return None;
             }
             let entry = place.try_read().ok()?;
             let entry = entry.as_ref().filter(|entry| entry.name == name && entry.keys == keys)?;
-            entry.times.check(now).is_ok().then(|| entry.principal.clone())
+            entry.window.holds(now).then(|| entry.principal.clone())
         })
     }
 
@@ -90,9 +96,9 @@ impl TokenCache {
         // Two requests with the same new token take one place, usually.
         let there = set.tags.iter().position(|tag| tag.load(Ordering::Acquire) == name.tag());
         let index = there.unwrap_or_else(|| set.hand.fetch_add(1, Ordering::Relaxed) % WAYS);
-        let (Some(tag), Some(place)) = (set.tags.get(index), set.places.get(index)) else { return };
+        let (Some(tag), Some(Place(place))) = (set.tags.get(index), set.places.get(index)) else { return };
         let Ok(mut entry) = place.try_write() else { return };
-        let gone = entry.replace(Entry { name, keys, times, principal });
+        let gone = entry.replace(Entry { name, keys, window: times.window(), principal });
         tag.store(name.tag(), Ordering::Release);
         drop(entry);
         // Whoever was there may be large; nobody is kept away meanwhile.
@@ -108,7 +114,7 @@ impl TokenCache {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let places = self.sets.iter().flat_map(|set| &set.places);
-        places.filter(|place| place.read().unwrap().is_some()).count()
+        places.filter(|Place(place)| place.read().unwrap().is_some()).count()
     }
 
     #[cfg(test)]

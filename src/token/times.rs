@@ -13,7 +13,26 @@ pub(super) struct Times {
     pub(super) nbf: Option<i64>,
 }
 
+/// What has to be asked again of times that were right once.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    /// `iat` or `nbf`, whichever is later.
+    from: i64,
+    exp: i64,
+}
+
+impl Window {
+    pub(super) fn holds(self, now: Timestamp) -> bool {
+        let latest = now + Duration::from_secs(LEEWAY_SECS);
+        Timestamp::from_secs(self.from) <= latest && Timestamp::from_secs(self.exp) > now
+    }
+}
+
 impl Times {
+    pub(super) fn window(self) -> Window {
+        Window { from: self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat)), exp: self.exp }
+    }
+
     pub(super) fn check(self, now: Timestamp) -> Result<(), TokenError> {
         let latest = now + Duration::from_secs(LEEWAY_SECS);
         let [iat, exp] = [self.iat, self.exp].map(Timestamp::from_secs);
@@ -30,5 +49,29 @@ impl Times {
             return Err(TokenError::Expired);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the times were when they were right, later the window says what they would say.
+    #[test]
+    fn a_window_is_what_is_left_of_times() {
+        const AT: i64 = 1_767_225_600;
+        for nbf in [None, Some(AT - 20), Some(AT + 3), Some(AT + 60), Some(AT + 90)] {
+            let times = Times { iat: AT, exp: AT + 60, nbf };
+            for secs in -20..100 {
+                for micros in [0, 1, 999_999] {
+                    let now = Timestamp::from_micros((AT + secs) * 1_000_000 + micros);
+                    assert_eq!(
+                        times.window().holds(now),
+                        times.check(now).is_ok(),
+                        "{nbf:?} {secs} {micros}"
+                    );
+                }
+            }
+        }
     }
 }

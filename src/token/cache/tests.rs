@@ -100,6 +100,29 @@ fn thirty_two_threads_never_mix_tokens_up() {
     assert!(hits > 0 && cache.len() <= cache.capacity());
 }
 
+/// Who meets a writer does not wait, and neither does who would write where somebody reads.
+#[test]
+fn nobody_waits() {
+    let cache = TokenCache::new(1).unwrap();
+    let name = |n| Name([0, n]);
+    cache.put(name(1), 1, TIMES, ada());
+    let Place(place) = &cache.sets[0].places[0];
+    let writing = place.write().unwrap();
+    assert!(cache.get(name(1), 1, NOW).is_none());
+    drop(writing);
+    let reading = place.read().unwrap();
+    assert!(cache.get(name(1), 1, NOW).is_some());
+    cache.put(name(1), 2, TIMES, ada());
+    drop(reading);
+    assert!(cache.get(name(1), 1, NOW).is_some() && cache.get(name(1), 2, NOW).is_none());
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn a_place_is_one_line() {
+    assert_eq!((size_of::<Place>(), size_of::<Set>()), (64, 128 + WAYS * 64));
+}
+
 #[test]
 fn nothing_is_shown() {
     let cache = TokenCache::new(8).unwrap();
