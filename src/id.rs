@@ -186,11 +186,7 @@ impl KeyId {
 impl RequestId {
     /// Of bits that nobody else has, in base64url.
     pub(crate) fn from_bits(bits: [u8; 16]) -> Self {
-        let mut text = [0; SHORT];
-        match URL_SAFE_NO_PAD.encode_slice(bits, &mut text) {
-            Ok(SHORT) => Self(Short::Here(text)),
-            _ => Self::unnamed(),
-        }
+        Self(Short::minted(bits))
     }
 
     /// The name of a request that has none.

@@ -183,8 +183,8 @@ mod tests {
             }
             lines.close();
             assert_eq!(table.len(), 2 + 2 * (0..4).filter(said_of).count(), "{table:?}");
-            for at in 0..4 {
-                let values: Vec<_> = table.get_all(&names[at]).iter().cloned().collect();
+            for (at, name) in names.iter().enumerate() {
+                let values: Vec<_> = table.get_all(name).iter().cloned().collect();
                 let want = [HeaderValue::from(at), HeaderValue::from_static("more")];
                 assert_eq!(values, if said_of(&at) { &want[..] } else { &[] }, "{turned} {said}");
             }
