@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml             # all of it
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: bearer, flat, headers, index, limit, seal, stack, tokens
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- decide   # one table; also: 429, bearer, flat, headers, index, limit, seal, stack, tokens
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- loopback # served on 127.0.0.1, asked by `wrk`
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- load     # the example server while people sign in
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- instructions # counted by valgrind
@@ -35,7 +35,7 @@ const TABLES: &[(&str, Run)] = &[
     ("tokens", tokens::sign),
     ("bearer", bearer::run),
     ("stack", stack::run),
-    ("stack", stack::refused),
+    ("429", stack::refused),
     ("flat", || flat::roles().to_string()),
     ("flat", || flat::routes().to_string()),
     ("flat", || flat::users().to_string()),
