@@ -9,10 +9,10 @@ use crate::wire::add_vary;
 pub(super) const MAX_EXPECTED: usize = 16;
 
 /// What a table has of its own, and for what it has places.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Places {
-    /// So many headers stand in front of the places.
-    fixed: usize,
+    /// What stands in front of the places.
+    fixed: Names,
     /// At most [`MAX_EXPECTED`], in the order in which their places were made.
     expected: Vec<HeaderName>,
     /// What `Vary` says.
@@ -22,7 +22,7 @@ pub(super) struct Places {
 impl Places {
     /// Of a table that has none yet and says that an answer depends on this.
     pub(super) fn none_in(table: &HeaderMap, varies: Vec<HeaderName>) -> Self {
-        Self { fixed: table.len(), expected: Vec::new(), varies }
+        Self { fixed: Names::new(table.keys().cloned().collect()), expected: Vec::new(), varies }
     }
 
     /// Makes one more, unless the name has a line or a place, or there are too many.
@@ -53,17 +53,19 @@ impl<'a> Lines<'a> {
 
     /// An answer that has no places.
     pub(crate) fn of(map: &'a mut HeaderMap) -> Self {
-        static NO_PLACES: Places = Places { fixed: 0, expected: Vec::new(), varies: Vec::new() };
-        static NO_NAMES: Names = Names { names: Vec::new(), lengths: 0 };
+        static NO_PLACES: Places = Places { fixed: Names::none(), expected: Vec::new(), varies: Vec::new() };
+        static NO_NAMES: Names = Names::none();
         Self::new(map, &NO_PLACES, &NO_NAMES)
     }
 
-    /// Adds a line. Where there are some of this name already, it is one more.
+    /// Adds a line, unless what it says is fixed. Where there are some of this name already, it is one more.
     pub(crate) fn add(&mut self, name: HeaderName, value: HeaderValue) {
         if self.is_removed(&name) {
             return;
         }
-        if let Err(value) = self.place(&name, value) {
+        if let Err(value) = self.place(&name, value)
+            && !self.places.fixed.contains(&name)
+        {
             // A table that is full of 24 000 headers takes no more.
             let _ = self.map.try_append(name, value);
         }
@@ -113,7 +115,7 @@ impl<'a> Lines<'a> {
     pub(super) fn close(mut self) {
         let Places { fixed, expected, .. } = self.places;
         let mut places = expected.iter().zip(&mut self.values).peekable();
-        for (name, value) in self.map.iter_mut().skip(*fixed) {
+        for (name, value) in self.map.iter_mut().skip(fixed.names.len()) {
             if let Some((_, said)) = places.next_if(|(expected, _)| *expected == name)
                 && let Some(said) = said.take()
             {
@@ -143,6 +145,10 @@ impl Names {
     pub(super) fn new(names: Vec<HeaderName>) -> Self {
         let lengths = names.iter().fold(0, |lengths, name| lengths | Self::bit(name));
         Self { names, lengths }
+    }
+
+    const fn none() -> Self {
+        Self { names: Vec::new(), lengths: 0 }
     }
 
     pub(super) fn contains(&self, name: &HeaderName) -> bool {
@@ -176,6 +182,7 @@ mod tests {
             let removed = Names::new(Vec::new());
             let mut lines = Lines::new(&mut table, &places, &removed);
             lines.add(HeaderName::from_static("other"), HeaderValue::from_static("other"));
+            lines.add(HeaderName::from_static("fixed"), HeaderValue::from_static("another"));
             let said_of = |at: &usize| said & (1 << at) != 0;
             for at in (0..4).filter(said_of) {
                 lines.add(names[at].clone(), HeaderValue::from(at));
