@@ -45,6 +45,7 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// INVARIANT: `map` is a clone of the table in which the places were made, perhaps with more behind.
+    #[inline]
     pub(super) fn new(map: &'a mut HeaderMap, places: &'a Places, removed: &'a Names) -> Self {
         Self { map, places, said: 0, removed }
     }
@@ -77,11 +78,13 @@ impl<'a> Lines<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn is_removed(&self, name: &HeaderName) -> bool {
         self.removed.contains(name)
     }
 
     /// Puts a value into the place that is kept for it; gives it back if there is none, or there is something in it.
+    #[inline]
     pub(super) fn place(&mut self, name: &HeaderName, value: HeaderValue) -> Result<(), HeaderValue> {
         let at = self.places.expected.iter().position(|expected| expected == name);
         let Some(bit) = at.map(|at| 1_u16 << at).filter(|bit| self.said & bit == 0) else {
@@ -103,6 +106,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Gives up the places that nothing came for.
+    #[inline]
     pub(super) fn close(self) {
         for (at, name) in self.places.expected.iter().enumerate() {
             if self.said & (1 << at) == 0 {
@@ -130,6 +134,7 @@ impl Names {
         Self { names: Vec::new(), lengths: 0 }
     }
 
+    #[inline]
     pub(super) fn contains(&self, name: &HeaderName) -> bool {
         self.lengths & Self::bit(name) != 0 && self.names.contains(name)
     }

@@ -21,6 +21,7 @@ pub(super) struct Merge<'a> {
 
 impl Merge<'_> {
     /// Takes the handler's headers or leaves them. Whether there is a cookie among them.
+    #[inline]
     pub(super) fn take_all(&mut self, theirs: HeaderMap) -> bool {
         let has_lines = theirs.len() > theirs.keys_len();
         let mut sets_cookie = false;
@@ -44,6 +45,7 @@ impl Merge<'_> {
     }
 
     /// Takes the first line of a header of the handler, or leaves it; whether further lines come along.
+    #[inline]
     fn take(&mut self, name: HeaderName, value: HeaderValue) -> bool {
         let value = match self.lines.place(&name, value) {
             Ok(()) => return true,
