@@ -144,6 +144,7 @@
 pub mod error;
 mod fold;
 pub mod id;
+mod lasting;
 pub mod network;
 pub mod origin;
 mod path;

@@ -40,6 +40,16 @@ pub(super) struct Guard {
     pub(super) renderer: Renderer,
 }
 
+impl Render<Body> for Arc<Guard> {
+    fn render(&self, rejection: &Rejection) -> http::Response<Body> {
+        self.renderer.render(rejection)
+    }
+
+    fn render_into(&self, rejection: &Rejection, spare: HeaderMap) -> http::Response<Body> {
+        self.renderer.render_into(rejection, spare)
+    }
+}
+
 /// A handler behind its guard. As a handler rather than a layer it costs no boxed service and no boxed future.
 #[derive(Clone)]
 pub(super) struct Guarded<H> {
@@ -61,7 +71,7 @@ where
         let admission = self.guard.gate.admit(&parts, &self.guard.rule);
         let request = Request::from_parts(parts, body);
         let target = Call { handler: self.handler, state, arguments: PhantomData };
-        GuardedFuture { inner: Decided::target(admission, request, target, self.guard.renderer.clone()) }
+        GuardedFuture { inner: Decided::target(admission, request, target, self.guard) }
     }
 }
 
@@ -83,7 +93,7 @@ impl<H: Handler<T, S>, T, S> Target<Body> for Call<H, T, S> {
 pin_project! {
     pub(super) struct GuardedFuture<H: Handler<T, S>, T, S> {
         #[pin]
-        inner: Decided<H::Future, Call<H, T, S>, Body, Renderer>,
+        inner: Decided<H::Future, Call<H, T, S>, Body, Arc<Guard>>,
     }
 }
 

@@ -17,6 +17,7 @@ use tower_layer::Layer as _;
 use tower_service::Service;
 
 use super::CorsBuilder;
+use crate::lasting::lasting;
 use crate::origin::{Origin, Origins};
 use crate::wire::add_vary;
 
@@ -76,7 +77,8 @@ impl Cors {
             if let Ok(origin) = HeaderValue::from_str(origin) {
                 question.headers_mut().insert(ORIGIN, origin);
             }
-            ask(&inner, question)
+            let lines = ask(&inner, question);
+            lines.iter().map(|(name, value)| (name.clone(), lasting(value.clone()))).collect()
         });
         Self { actual: actual.collect(), inner, origins, any_origin, credentials }
     }

@@ -17,9 +17,9 @@ impl Gate {
 
     /// Asks them all, where none has to be waited for.
     pub(super) fn limited(&self, parts: &Parts, who: &Principal) -> Result<(), Rejection> {
-        for limit in self.0.edge.by_principal() {
+        for (at, limit) in self.0.edge.by_principal().iter().enumerate() {
             if let RateVerdict::Ready(decision) = ask(limit, parts, who) {
-                note(limit, parts, decision)?;
+                note(at, parts, decision)?;
             }
         }
         Ok(())
@@ -27,13 +27,13 @@ impl Gate {
 
     /// Asks them all, one after the other.
     pub(super) async fn limited_late(&self, parts: &Parts, who: &Principal) -> Result<(), Rejection> {
-        for limit in self.0.edge.by_principal() {
+        for (at, limit) in self.0.edge.by_principal().iter().enumerate() {
             let verdict = ask(limit, parts, who);
             let decision = match verdict {
                 RateVerdict::Ready(decision) => decision,
                 RateVerdict::Pending(decision) => decision.await,
             };
-            note(limit, parts, decision)?;
+            note(at, parts, decision)?;
         }
         Ok(())
     }
@@ -44,8 +44,8 @@ fn ask(limit: &RateLimit, parts: &Parts, who: &Principal) -> RateVerdict {
     limit.decide(&RateRequest::of_parts(parts, || Timestamp::UNIX_EPOCH).with_principal(who))
 }
 
-fn note(limit: &RateLimit, parts: &Parts, decision: RateDecision) -> Result<(), Rejection> {
+fn note(at: usize, parts: &Parts, decision: RateDecision) -> Result<(), Rejection> {
     let rejection = decision.rejection();
-    Tolls::note(&parts.extensions, limit, decision);
+    Tolls::note(&parts.extensions, at, decision);
     rejection.map_or(Ok(()), Err)
 }

@@ -16,6 +16,7 @@ use super::lines::{Lines, Names, Places};
 use super::merge::{Merge, TARGETED, says_no_store};
 use super::value::SecurityHeader;
 use crate::error::ConfigError;
+use crate::lasting::lasting;
 use crate::wire::merge_vary;
 
 /// The headers of every answer, put together once: see the [module](super).
@@ -160,15 +161,15 @@ impl SecurityHeaders {
         let has_caching = builder.settings.contains_key(&SecurityHeader::CacheControl);
         let vary =
             builder.credentials.iter().map(String::as_str).chain(["origin"]).collect::<Vec<_>>().join(", ");
-        let vary = HeaderValue::from_str(&vary).map_err(|_| {
+        let vary = lasting(HeaderValue::from_str(&vary).map_err(|_| {
             ConfigError::new("headers of credentials", "have a name that is none", "use letters")
-        })?;
+        })?);
         let credentials = names(&builder.credentials)?;
         let template = |secure: bool, no_store: bool| {
             let mut map = HeaderMap::with_capacity(values.fixed.len() + 2 + ROOM);
             for (name, value) in &values.fixed {
                 if (*name != STRICT_TRANSPORT_SECURITY || secure) && (*name != CACHE_CONTROL || no_store) {
-                    map.insert(name, value.clone());
+                    map.insert(name, lasting(value.clone()));
                 }
             }
             let mut varies = Vec::new();

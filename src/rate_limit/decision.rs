@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::quota::Taken;
+use crate::lasting::lasting;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::store::CounterKey;
 use crate::time::Timestamp;
@@ -149,11 +150,12 @@ impl Fields {
             policy += &format!("{separator}\"{name}\";q={count};w={seconds}");
             names.push(format!("\"{name}\""));
         }
-        let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(""));
+        let policy = lasting(HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")));
         let mut fields = Self { policy, names, spent: Vec::new() };
         if fields.names.len() == 1 {
             let spent = |seconds| [Some(Standing { remaining: 0, seconds }), None, None, None];
-            fields.spent = (0..=KNOWN_WAIT).map_while(|seconds| fields.state(&spent(seconds))).collect();
+            fields.spent =
+                (0..=KNOWN_WAIT).map_while(|seconds| fields.state(&spent(seconds)).map(lasting)).collect();
         }
         fields
     }

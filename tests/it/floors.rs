@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
     ("time", 0),
     ("fold", 0),
+    ("lasting", 0),
     ("secret", 0),
     ("id", 0),
     ("network", 0),

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::Edge;
 use super::passage::{Boxed, Entry, Passage};
 use super::taken::Taken;
-use crate::rate_limit::{RateDecision, RateLimit};
+use crate::rate_limit::RateDecision;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
 use crate::wire::{CatchPanic, Remains, catch_panic, refuse, refuse_with};
@@ -35,7 +35,7 @@ pin_project! {
         Going { #[pin] future: CatchPanic<F> },
         Refused { rejection: Rejection, remains: Remains },
         Preflight,
-        Limited { limit: RateLimit, verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
+        Limited { at: usize, verdict: Boxed<RateDecision>, held: Option<(Parts, B, S)> },
         Settling { work: Boxed<Taken>, answer: Option<A> },
     }
 }
@@ -71,9 +71,9 @@ where
                 },
                 StateProj::Refused { rejection, remains } => refuse_with(this.renderer, rejection, remains),
                 StateProj::Preflight => this.passage.preflight(),
-                StateProj::Limited { limit, verdict, held } => {
+                StateProj::Limited { at, verdict, held } => {
                     let decision = ready!(verdict.as_mut().poll(cx));
-                    let next = match (this.passage.take(limit, decision), held.take()) {
+                    let next = match (this.passage.take(*at, decision), held.take()) {
                         (None, Some((parts, body, mut service))) => {
                             match this.edge.toll(this.passage, &parts) {
                                 Entry::Go => {
@@ -83,8 +83,8 @@ where
                                 Entry::Refused(rejection) => {
                                     State::Refused { rejection, remains: Remains::of_parts(parts) }
                                 }
-                                Entry::Limited(limit, verdict) => {
-                                    State::Limited { limit, verdict, held: Some((parts, body, service)) }
+                                Entry::Limited(at, verdict) => {
+                                    State::Limited { at, verdict, held: Some((parts, body, service)) }
                                 }
                                 Entry::Preflight => State::Preflight,
                             }

@@ -29,6 +29,7 @@ use crate::validate::BodyGuard;
 pub(super) use builder::EdgeBuilder;
 pub(crate) use future::EdgedFuture;
 pub(crate) use service::Edged;
+use taken::Place;
 pub(super) use tolls::Tolls;
 
 /// What the outer half goes by.
@@ -49,6 +50,13 @@ impl Edge {
     /// Limits for the inner half to ask; what they say is [noted](Tolls::note).
     pub(super) fn by_principal(&self) -> &[RateLimit] {
         &self.by_principal
+    }
+
+    fn limit(&self, place: Place) -> Option<&RateLimit> {
+        match place {
+            Place::Outer(at) => self.limits.get(at),
+            Place::Inner(at) => self.by_principal.get(at),
+        }
     }
 
     /// What bodies may be like.

@@ -7,13 +7,13 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use super::taken::Taken;
+use super::taken::{Asked, Place, Taken};
 use super::{Edge, Tolls};
 use crate::context::{X_REQUEST_ID, response_value};
 use crate::cors::{CorsDecision, CorsHeaders};
 use crate::firewall::FirewallRule;
 use crate::headers::{Lines, Prepared};
-use crate::rate_limit::{RateDecision, RateLimit, RateRequest, RateVerdict};
+use crate::rate_limit::{RateDecision, RateRequest, RateVerdict};
 use crate::rejection::{Rejection, RejectionCode};
 use crate::wire::is_routed;
 
@@ -40,8 +40,8 @@ pub(super) enum Entry {
     Refused(Rejection),
     /// A preflight, answered here.
     Preflight,
-    /// When this limit has said what it thinks.
-    Limited(RateLimit, Boxed<RateDecision>),
+    /// When the limit at this place of the outer half has said what it thinks.
+    Limited(usize, Boxed<RateDecision>),
 }
 
 impl Edge {
@@ -76,15 +76,15 @@ impl Edge {
 
     /// The limits that were not asked yet, and what comes after them.
     pub(super) fn toll(&self, passage: &mut Passage, parts: &Parts) -> Entry {
-        for limit in self.limits.iter().skip(passage.taken.len()) {
+        for (at, limit) in self.limits.iter().enumerate().skip(passage.taken.len()) {
             // The context is there, so no clock is read.
             match limit.decide(&RateRequest::of_parts(parts, || crate::time::Timestamp::UNIX_EPOCH)) {
                 RateVerdict::Ready(decision) => {
-                    if let Some(rejection) = passage.take(limit, decision) {
+                    if let Some(rejection) = passage.take(at, decision) {
                         return Entry::Refused(rejection);
                     }
                 }
-                RateVerdict::Pending(decision) => return Entry::Limited(limit.clone(), decision),
+                RateVerdict::Pending(decision) => return Entry::Limited(at, decision),
             }
         }
         match self.origin.as_ref().map(|origin| origin.decide(parts)) {
@@ -122,8 +122,8 @@ impl Edge {
             passage.taken.extend(tolls.take());
         }
         let mut late = Vec::new();
-        let asked = passage.taken.iter_mut().enumerate();
-        for (at, (limit, decision)) in asked.filter(|(_, (limit, _))| !limit.counts(status)) {
+        for (at, Asked { place, decision }) in passage.taken.iter_mut().enumerate() {
+            let Some(limit) = self.limit(*place).filter(|limit| !limit.counts(status)) else { continue };
             let said = std::mem::replace(decision, RateDecision::uncounted());
             match limit.settle(said, status) {
                 RateVerdict::Ready(settled) => *decision = settled,
@@ -137,8 +137,8 @@ impl Edge {
         Some(Box::pin(async move {
             for (at, verdict) in late {
                 let settled = verdict.await;
-                if let Some((_, decision)) = taken.iter_mut().nth(at) {
-                    *decision = settled;
+                if let Some(asked) = taken.iter_mut().nth(at) {
+                    asked.decision = settled;
                 }
             }
             taken
@@ -156,8 +156,9 @@ impl Edge {
         cors.clear(theirs);
         theirs.remove(X_REQUEST_ID);
         let say = |lines: &mut Lines<'_>| {
-            for (limit, decision) in taken.iter() {
-                limit.fields(decision).for_each(|(name, value)| lines.add(name, value));
+            for Asked { place, decision } in taken.iter() {
+                let fields = self.limit(*place).map(|limit| limit.fields(decision));
+                fields.into_iter().flatten().for_each(|(name, value)| lines.add(name, value));
             }
             cors.vary().iter().for_each(|name| lines.vary(name));
             cors.lines().for_each(|(name, value)| lines.add(name.clone(), value.clone()));
@@ -183,10 +184,10 @@ impl Passage {
         self.taken = decisions;
     }
 
-    /// Notes what a limit said, and whether that is a refusal.
-    pub(super) fn take(&mut self, limit: &RateLimit, decision: RateDecision) -> Option<Rejection> {
+    /// Notes what the limit at this place of the outer half said, and whether that is a refusal.
+    pub(super) fn take(&mut self, at: usize, decision: RateDecision) -> Option<Rejection> {
         let rejection = decision.rejection();
-        self.taken.push((limit.clone(), decision));
+        self.taken.push(Asked { place: Place::Outer(at), decision });
         rejection
     }
 }

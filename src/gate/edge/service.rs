@@ -51,11 +51,11 @@ where
             }
             Entry::Refused(rejection) => State::Refused { rejection, remains: Remains::of_parts(parts) },
             Entry::Preflight => State::Preflight,
-            Entry::Limited(limit, verdict) => {
+            Entry::Limited(at, verdict) => {
                 // The service that was polled ready is the one to call; the clone that stays behind is not ready.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                State::Limited { limit, verdict, held: Some((parts, body, ready)) }
+                State::Limited { at, verdict, held: Some((parts, body, ready)) }
             }
         };
         EdgedFuture::new(self.edge.clone(), self.renderer.clone(), passage, state)

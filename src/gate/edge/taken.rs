@@ -1,9 +1,22 @@
 //! What limits have said about one request.
 
-use crate::rate_limit::{RateDecision, RateLimit};
+use crate::rate_limit::RateDecision;
+
+/// A limit of the gate, by its place.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gate) enum Place {
+    /// Among those of the outer half.
+    Outer(usize),
+    /// Among those that need a principal.
+    Inner(usize),
+}
 
 /// A limit, and what it said.
-pub(in crate::gate) type Asked = (RateLimit, RateDecision);
+#[derive(Debug)]
+pub(in crate::gate) struct Asked {
+    pub(super) place: Place,
+    pub(super) decision: RateDecision,
+}
 
 /// What the limits said that were asked, in their order. Most requests meet one, for which nothing is allocated.
 #[derive(Debug, Default)]

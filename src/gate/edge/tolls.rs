@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Extensions;
 
-use super::taken::Asked;
-use crate::rate_limit::{RateDecision, RateLimit};
+use super::taken::{Asked, Place};
+use crate::rate_limit::RateDecision;
 
 /// Travels in the extensions of a request from the outer half to the inner one, where it is known who asks, so that the
 /// outer half can say on the answer what the inner one counted. One request writes it, so nobody waits for its lock.
@@ -13,10 +13,12 @@ use crate::rate_limit::{RateDecision, RateLimit};
 pub(in crate::gate) struct Tolls(Arc<Mutex<Vec<Asked>>>);
 
 impl Tolls {
-    /// Notes what a limit said about the request with these extensions.
-    pub(in crate::gate) fn note(extensions: &Extensions, limit: &RateLimit, decision: RateDecision) {
+    /// Notes what a limit said about the request with these extensions: the one at this place among those that need a
+    /// principal.
+    pub(in crate::gate) fn note(extensions: &Extensions, at: usize, decision: RateDecision) {
         if let Some(tolls) = extensions.get::<Self>() {
-            tolls.0.lock().unwrap_or_else(PoisonError::into_inner).push((limit.clone(), decision));
+            let asked = Asked { place: Place::Inner(at), decision };
+            tolls.0.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         }
     }
 
