@@ -152,6 +152,7 @@ pub mod principal;
 pub mod rejection;
 mod request_context;
 pub mod secret;
+mod siphash;
 pub mod time;
 
 // Floor 1: mechanisms and ports.

@@ -85,5 +85,4 @@ pub use layer::{RateLimitLayer, RateLimited};
 pub use limit::{RateLimit, Tier};
 pub use quota::{Arrival, Quota, Taken};
 pub use request::RateRequest;
-pub(crate) use sip::round as sip_round;
 pub use table::RateTable;

@@ -8,6 +8,7 @@
 use std::hash::Hasher;
 
 use super::key::Sink;
+use crate::siphash::{keyed, round};
 
 /// 128 bits that nobody outside knows.
 #[derive(Clone, Copy)]
@@ -35,12 +36,7 @@ pub(super) struct Sip<const WORD: usize, const END: usize> {
 impl<const WORD: usize, const END: usize> Sip<WORD, END> {
     #[inline]
     fn new(SipKey(k0, k1): SipKey) -> Self {
-        let v = [
-            k0 ^ 0x736f_6d65_7073_6575,
-            k1 ^ 0x646f_7261_6e64_6f6d,
-            k0 ^ 0x6c79_6765_6e65_7261,
-            k1 ^ 0x7465_6462_7974_6573,
-        ];
+        let v = keyed(k0, k1);
         Self { v, words: 0 }
     }
 
@@ -54,22 +50,6 @@ impl<const WORD: usize, const END: usize> Sip<WORD, END> {
         let [v0, ..] = &mut self.v;
         *v0 ^= word;
     }
-}
-
-/// One round of SipHash.
-#[inline]
-pub(crate) fn round(v: &mut [u64; 4]) {
-    let [mut v0, mut v1, mut v2, mut v3] = *v;
-    v0 = v0.wrapping_add(v1);
-    v2 = v2.wrapping_add(v3);
-    v1 = v1.rotate_left(13) ^ v0;
-    v3 = v3.rotate_left(16) ^ v2;
-    v0 = v0.rotate_left(32).wrapping_add(v3);
-    v2 = v2.wrapping_add(v1);
-    v1 = v1.rotate_left(17) ^ v2;
-    v3 = v3.rotate_left(21) ^ v0;
-    v2 = v2.rotate_left(32);
-    *v = [v0, v1, v2, v3];
 }
 
 impl<const WORD: usize, const END: usize> Hasher for Sip<WORD, END> {

@@ -3,7 +3,7 @@
 //!
 //! [paper]: https://www.aumasson.jp/siphash/siphash.pdf
 
-use crate::rate_limit::sip_round as round;
+use crate::siphash::{keyed, round};
 
 /// 128 bits that nobody outside this process knows, drawn when it is made.
 #[derive(Clone, Copy)]
@@ -16,12 +16,9 @@ impl Secret {
 
     pub(super) fn name(self, text: &[u8]) -> [u64; 2] {
         let Self(k0, k1) = self;
-        let mut v = [
-            k0 ^ 0x736f_6d65_7073_6575,
-            k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
-            k0 ^ 0x6c79_6765_6e65_7261,
-            k1 ^ 0x7465_6462_7974_6573,
-        ];
+        let mut v = keyed(k0, k1);
+        let [_, v1, ..] = &mut v;
+        *v1 ^= 0xee;
         let (words, rest) = text.as_chunks::<8>();
         for word in words {
             absorb(&mut v, u64::from_le_bytes(*word));

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("time", 0),
     ("fold", 0),
     ("lasting", 0),
+    ("siphash", 0),
     ("secret", 0),
     ("id", 0),
     ("network", 0),
