@@ -204,6 +204,20 @@ mod tests {
         assert_eq!(Timestamp::MIN - Duration::MAX, Timestamp::MIN);
         assert_eq!(Timestamp::from_secs(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MIN.since(Timestamp::MAX), Duration::ZERO);
+        let (whole, rest) = (9_223_372_036_854, 775_807);
+        for (seconds, micros, want) in [
+            (whole, rest, i64::MAX),
+            (whole, rest - 1, i64::MAX - 1),
+            (whole, rest + 1, i64::MAX),
+            (whole + 1, 0, i64::MAX),
+            (i64::MAX.unsigned_abs(), 0, i64::MAX),
+            (u64::MAX, 999_999, i64::MAX),
+            (1, 1, 1_000_001),
+        ] {
+            let duration = Duration::new(seconds, 1000 * micros + 999);
+            assert_eq!((Timestamp::UNIX_EPOCH + duration).as_micros(), want, "{duration:?}");
+            assert_eq!((Timestamp::UNIX_EPOCH - duration).as_micros(), -want, "{duration:?}");
+        }
     }
 
     #[test]

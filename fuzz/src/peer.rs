@@ -1,4 +1,4 @@
-//! jsonwebtoken 11. What we accept it accepts, and it reads the same.
+//! jsonwebtoken 11. What we accept it accepts, and it reads the same in the claims that RFC 7519 registers.
 //!
 //! It has a clock of its own, so the time asked about is put into its settings: it is later than now, by `ahead`. Then a
 //! token that `ahead` before its end is refused is one that ends before the time asked about, and a leeway of `ahead` is
@@ -11,12 +11,11 @@ use std::sync::OnceLock;
 
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation, decode, get_current_timestamp};
 use portcullis::time::Timestamp;
-use portcullis::token::LEEWAY_SECS;
 use serde_json::Value;
 
 use crate::facts::Facts;
 use crate::world::{KEYS, secret};
-use crate::{AUDIENCE, ISSUER};
+use crate::{AUDIENCE, ISSUER, LEEWAY};
 
 /// # Errors
 ///
@@ -39,7 +38,7 @@ pub fn check(token: &str, key: usize, now: Timestamp, facts: &Facts) -> Result<(
     expiry.reject_tokens_expiring_in_less_than = ahead;
     beginning.validate_exp = false;
     beginning.validate_nbf = true;
-    beginning.leeway = ahead + LEEWAY_SECS;
+    beginning.leeway = ahead + LEEWAY;
 
     for (name, validation) in [("expiry", expiry), ("beginning", beginning)] {
         let read: TokenData<Value> = decode(token, &keys[key], &validation)

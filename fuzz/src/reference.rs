@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use portcullis::token::{LEEWAY_SECS, MAX_TOKEN_BYTES};
 use serde_json::Map;
 
 use crate::facts::{Facts, Seen};
 use crate::json::Tree;
 use crate::world::{KEYS, KIDS, mac};
-use crate::{AUDIENCE, ISSUER};
+use crate::{AUDIENCE, ISSUER, LEEWAY, MAX_TOKEN_BYTES};
 
 /// Why a token is refused.
 #[derive(Clone)]
@@ -33,7 +32,7 @@ impl fmt::Debug for Refusal {
 pub fn read(token: &str, now_micros: i64) -> Result<(Facts, usize), Refusal> {
     let (facts, key) = read_form(token).map_err(Refusal::Invalid)?;
     let micros = |seconds: i64| i128::from(seconds) * 1_000_000;
-    let (now, leeway) = (i128::from(now_micros), i128::from(LEEWAY_SECS) * 1_000_000);
+    let (now, leeway) = (i128::from(now_micros), i128::from(LEEWAY) * 1_000_000);
     if facts.seen.exp <= facts.iat {
         return Err(Refusal::Invalid("exp is not later than iat"));
     }

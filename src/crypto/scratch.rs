@@ -2,6 +2,8 @@
 
 use std::io;
 
+use zeroize::Zeroize as _;
+
 /// Collects bytes: the first `N` in place, more of them on the heap.
 pub(crate) struct Scratch<const N: usize> {
     here: [u8; N],
@@ -34,6 +36,13 @@ impl<const N: usize> Scratch<N> {
             self.heap.extend_from_slice(self.here.get(..self.length).unwrap_or_default());
         }
         self.heap.extend_from_slice(bytes);
+    }
+
+    /// For what others should not find when the moment is over.
+    pub(crate) fn wipe(&mut self) {
+        self.here.zeroize();
+        self.heap.zeroize();
+        self.length = 0;
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -73,6 +82,8 @@ mod tests {
                 assert_eq!(scratch.as_slice(), want, "{pieces:?}");
             }
             assert_eq!(scratch.heap.is_empty(), want.len() <= 8, "{pieces:?}");
+            scratch.wipe();
+            assert_eq!((scratch.as_slice(), scratch.here), (&[][..], [0; 8]), "{pieces:?}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! How somebody proved who they are, and how sure that makes us.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Subject;
 
@@ -12,55 +15,76 @@ pub struct Actor {
     pub sub: Subject,
 }
 
-/// How somebody proved who they are, claim `amr` (RFC 8176).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[non_exhaustive]
-pub enum AuthMethod {
-    /// A password.
-    #[serde(rename = "pwd")]
-    Password,
-    /// A one-time password, such as TOTP.
-    #[serde(rename = "otp")]
-    Otp,
-    /// A key in hardware, user presence tested.
-    #[serde(rename = "hwk")]
-    HardwareKey,
-    /// A key in software.
-    #[serde(rename = "swk")]
-    SoftwareKey,
-    /// User verification by PIN.
-    #[serde(rename = "pin")]
-    Pin,
-    /// Several factors.
-    #[serde(rename = "mfa")]
-    MultiFactor,
-    /// Asserted by another identity provider.
-    #[serde(rename = "fed")]
-    Federated,
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident = $name:literal;)*) => {
+        /// How somebody proved who they are, claim `amr` (RFC 8176).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum AuthMethod {
+            $($(#[$doc])* $method,)*
+        }
+
+        impl AuthMethod {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$method,)*];
+
+            /// Its name in RFC 8176, or `fed`.
+            const fn name(self) -> &'static str {
+                match self { $(Self::$method => $name,)* }
+            }
+
+            /// The method of this name.
+            pub(crate) fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$method),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl AuthMethod {
-    /// The method of this name in RFC 8176, or `fed`.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "pwd" => Self::Password,
-            "otp" => Self::Otp,
-            "hwk" => Self::HardwareKey,
-            "swk" => Self::SoftwareKey,
-            "pin" => Self::Pin,
-            "mfa" => Self::MultiFactor,
-            "fed" => Self::Federated,
-            _ => return None,
-        })
+methods! {
+    /// A password.
+    Password = "pwd";
+    /// A one-time password, such as TOTP.
+    Otp = "otp";
+    /// A key in hardware, user presence tested.
+    HardwareKey = "hwk";
+    /// A key in software.
+    SoftwareKey = "swk";
+    /// User verification by PIN.
+    Pin = "pin";
+    /// Several factors.
+    MultiFactor = "mfa";
+    /// Asserted by another identity provider.
+    Federated = "fed";
+}
+
+impl Serialize for AuthMethod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
 /// From its name as a string. What serde would derive takes `{"pwd": null}` as well.
 impl<'de> Deserialize<'de> for AuthMethod {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::named(&name)
-            .ok_or_else(|| serde::de::Error::custom("no method of authentication that is known"))
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl Visitor<'_> for Name {
+            type Value = AuthMethod;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a method of authentication")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<AuthMethod, E> {
+                AuthMethod::named(name).ok_or_else(|| E::invalid_value(Unexpected::Str("another"), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -100,9 +124,7 @@ mod tests {
     #[test]
     fn a_method_is_its_name_and_nothing_else() {
         use AuthMethod as M;
-        for method in
-            [M::Password, M::Otp, M::HardwareKey, M::SoftwareKey, M::Pin, M::MultiFactor, M::Federated]
-        {
+        for &method in M::ALL {
             let json = serde_json::to_string(&method).unwrap();
             assert_eq!(serde_json::from_str::<M>(&json).unwrap(), method, "{json}");
             assert!(serde_json::from_str::<M>(&format!("{{{json}:null}}")).is_err(), "an object: {json}");

@@ -1,5 +1,5 @@
-//! Access tokens, verified: signature and claims by the codec or the cache, revocation by the view. No store call, no
-//! lock.
+//! Access tokens, verified: signature and claims by the codec or the cache, revocation by the view. No store call, and
+//! nobody waits for a lock.
 
 use crate::id::TenantId;
 use crate::principal::{Principal, Verified};
@@ -33,7 +33,7 @@ impl VerifyAccessToken for AccessTokens {
             self.admit(&principal)?;
             return Ok(Verified::vouch(principal));
         }
-        let (principal, times) = codec.principal(&keys, token, now, &self.tenant).map_err(|error| {
+        let (principal, window) = codec.principal(&keys, token, now, &self.tenant).map_err(|error| {
             tracing::debug!(reason = %error, "an access token was refused");
             match error {
                 TokenError::Expired => TokenRefusal::Expired,
@@ -43,7 +43,7 @@ impl VerifyAccessToken for AccessTokens {
         self.admit(&principal)?;
         if let Some((cache, name)) = known {
             // Under the keys it was verified with, even if others are in force by now.
-            cache.put(name, keys.generation(), times, principal.clone());
+            cache.put(name, keys.generation(), window, principal.clone());
         }
         Ok(Verified::vouch(principal))
     }

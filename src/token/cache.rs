@@ -18,13 +18,13 @@ use crate::principal::Principal;
 use crate::time::Timestamp;
 use crate::token::codec::MAX_MINTED_BYTES;
 use crate::token::prf::Secret;
-use crate::token::times::{Times, Window};
+use crate::token::times::Window;
 
 /// Places in a set: as many as have their tags in one line of the processor's cache.
 const WAYS: usize = 8;
 
-/// Verified tokens, in sets of [`WAYS`]; a set that is full forgets the oldest. Nobody ever waits: readers of a place don't
-/// disturb each other, and who meets a writer there, or another writer, goes on as if there were no cache. Keeping a token
+/// Verified tokens, in sets of [`WAYS`]; a set that is full forgets the oldest. Nobody ever waits: whoever meets a writer in a place,
+/// or another writer, goes on as if there were no cache. Keeping a token
 /// costs the same however many threads there are, and no memory of its own.
 pub(super) struct TokenCache {
     secret: Secret,
@@ -91,14 +91,14 @@ impl TokenCache {
     }
 
     /// Keeps a token that was verified under the keys of this generation.
-    pub(super) fn put(&self, name: Name, keys: u64, times: Times, principal: Principal) {
+    pub(super) fn put(&self, name: Name, keys: u64, window: Window, principal: Principal) {
         let Some(set) = self.set(name) else { return };
         // Two requests with the same new token take one place, usually.
         let there = set.tags.iter().position(|tag| tag.load(Ordering::Acquire) == name.tag());
         let index = there.unwrap_or_else(|| set.hand.fetch_add(1, Ordering::Relaxed) % WAYS);
         let (Some(tag), Some(Place(place))) = (set.tags.get(index), set.places.get(index)) else { return };
         let Ok(mut entry) = place.try_write() else { return };
-        let gone = entry.replace(Entry { name, keys, window: times.window(), principal });
+        let gone = entry.replace(Entry { name, keys, window, principal });
         tag.store(name.tag(), Ordering::Release);
         drop(entry);
         // Whoever was there may be large; nobody is kept away meanwhile.

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
+use zeroize::Zeroize as _;
 
 use crate::crypto::{Key, Keyring, SignatureBytes};
 use crate::error::{ConfigError, Error, ErrorKind, Result};
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 use crate::token::claims::Claims;
 use crate::token::keys::Keys;
 use crate::token::scan::Scanned;
-use crate::token::times::Times;
+use crate::token::times::Window;
 use crate::token::write::{self, Json};
 use crate::token::{read, scan};
 
@@ -144,7 +145,7 @@ impl TokenCodec {
         })?;
         let payload = payload.as_slice();
 
-        // What is right from the start is never moved: no copy of a token stays behind.
+        // It doesn't grow, so no copy of it stays behind.
         let base64 = base64_simd::URL_SAFE_NO_PAD;
         let signed = base64.encoded_length(algorithm.longest_signature());
         let length = header.len() + base64.encoded_length(payload.len()) + signed + 2;
@@ -159,8 +160,17 @@ impl TokenCodec {
         signature.sign(token.as_bytes(), &mut signed)?;
         token.push('.');
         base64.encode_append(signed.as_slice(), &mut token);
+        signed.wipe();
         if token.len() > MAX_MINTED_BYTES {
+            token.zeroize();
             return Err(too_long());
+        }
+        // What has room to spare would be moved to be boxed, and not wiped where it was.
+        if token.capacity() > token.len() {
+            let mut exact = String::with_capacity(token.len());
+            exact.push_str(&token);
+            token.zeroize();
+            token = exact;
         }
         Ok(token.into())
     }
@@ -196,7 +206,7 @@ impl TokenCodec {
         token: &str,
         now: Timestamp,
         tenant: &TenantId,
-    ) -> Result<(Principal, Times), TokenError> {
+    ) -> Result<(Principal, Window), TokenError> {
         open(keys, token, |payload| {
             let scanned = scan::claims(payload, &self.issuer, &self.audience);
             let bearer =
@@ -209,8 +219,8 @@ impl TokenCodec {
                     (claims.into_bearer(payload.into()), times)
                 }
             };
-            times.check(now)?;
-            Ok((bearer.into(), times))
+            let window = times.check(now)?;
+            Ok((bearer.into(), window))
         })
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Times {
     pub(super) nbf: Option<i64>,
 }
 
-/// What has to be asked again of times that were right once.
+/// What has to be asked again of times that were right once. [`Times::check`] alone makes one.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
     /// `iat` or `nbf`, whichever is later.
@@ -29,11 +29,8 @@ impl Window {
 }
 
 impl Times {
-    pub(super) fn window(self) -> Window {
-        Window { from: self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat)), exp: self.exp }
-    }
-
-    pub(super) fn check(self, now: Timestamp) -> Result<(), TokenError> {
+    /// Whether the token is valid now, and what is left to ask later.
+    pub(super) fn check(self, now: Timestamp) -> Result<Window, TokenError> {
         let latest = now + Duration::from_secs(LEEWAY_SECS);
         let [iat, exp] = [self.iat, self.exp].map(Timestamp::from_secs);
         if exp <= iat {
@@ -48,7 +45,7 @@ impl Times {
         if exp <= now {
             return Err(TokenError::Expired);
         }
-        Ok(())
+        Ok(Window { from: self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat)), exp: self.exp })
     }
 }
 
@@ -62,14 +59,12 @@ mod tests {
         const AT: i64 = 1_767_225_600;
         for nbf in [None, Some(AT - 20), Some(AT + 3), Some(AT + 60), Some(AT + 90)] {
             let times = Times { iat: AT, exp: AT + 60, nbf };
+            let right = Timestamp::from_secs(nbf.unwrap_or(AT).clamp(AT, AT + 59));
+            let Ok(window) = times.check(right) else { continue };
             for secs in -20..100 {
                 for micros in [0, 1, 999_999] {
                     let now = Timestamp::from_micros((AT + secs) * 1_000_000 + micros);
-                    assert_eq!(
-                        times.window().holds(now),
-                        times.check(now).is_ok(),
-                        "{nbf:?} {secs} {micros}"
-                    );
+                    assert_eq!(window.holds(now), times.check(now).is_ok(), "{nbf:?} {secs} {micros}");
                 }
             }
         }

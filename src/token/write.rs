@@ -90,6 +90,7 @@ fn text(text: &str, out: &mut Json) -> serde_json::Result<()> {
     Ok(())
 }
 
+/// Of at least one.
 fn list<T>(
     items: &[T],
     out: &mut Json,
@@ -101,7 +102,7 @@ fn list<T>(
         each(item, out)?;
         before = b",";
     }
-    out.extend(if items.is_empty() { b"[]" } else { b"]" });
+    out.extend(b"]");
     Ok(())
 }
 

@@ -51,28 +51,29 @@ impl Hs256 {
             hash(&mut state, 0, &[secret], &mut scratch);
             write(&state, key.as_mut_slice());
         }
-        let mut states = [INITIAL; 2];
-        for (state, mask) in states.iter_mut().zip([0x36, 0x5c]) {
+        let mut this = Self { inner: INITIAL, outer: INITIAL };
+        for (state, mask) in [(&mut this.inner, 0x36), (&mut this.outer, 0x5c)] {
             key.iter_mut().for_each(|byte| *byte ^= mask);
             compress256(state, slice::from_ref(&*key));
             key.iter_mut().for_each(|byte| *byte ^= mask);
         }
-        let [inner, outer] = states;
-        states.zeroize();
-        Self { inner, outer }
+        this
     }
 
     /// The MAC of the concatenated parts.
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut mac = [0; 32];
-        write(&self.state(parts), &mut mac);
+        let (mut mac, mut state) = ([0; 32], self.state(parts));
+        write(&state, &mut mac);
+        state.zeroize();
         mac
     }
 
     /// The MAC as SHA-256 has it.
     fn state(&self, parts: &[&[u8]]) -> State {
-        let mut inner = self.inner;
-        hash(&mut inner, BLOCK, parts, &mut [0; BLOCK]);
+        let (mut inner, mut block) = (self.inner, [0; BLOCK]);
+        hash(&mut inner, BLOCK, parts, &mut block);
+        // The end of a message may be worth as much as its MAC.
+        block.zeroize();
         let mut last = LAST;
         write(&inner, &mut last);
         inner.zeroize();
@@ -108,9 +109,9 @@ impl Signature for Hs256 {
 /// Ends a hash that has absorbed so many bytes in whole blocks: with these parts, padding and length. The last of the parts
 /// is left in `block`.
 fn hash(state: &mut State, before: usize, parts: &[&[u8]], block: &mut Block) {
-    let (mut total, mut held) = (before, 0);
+    let (mut total, mut held) = (before as u64, 0);
     for part in parts {
-        total = total.wrapping_add(part.len());
+        total = total.wrapping_add(part.len() as u64);
         let missing = if held == 0 { 0 } else { BLOCK - held };
         let (head, rest) = part.split_at_checked(missing).unwrap_or((part, &[]));
         copy(block, held, head);
@@ -134,7 +135,7 @@ fn hash(state: &mut State, before: usize, parts: &[&[u8]], block: &mut Block) {
         compress256(state, slice::from_ref(block));
         block.fill(0);
     }
-    let bits = (total as u64).wrapping_mul(8);
+    let bits = total.wrapping_mul(8);
     copy(block, LENGTH_AT, &bits.to_be_bytes());
     compress256(state, slice::from_ref(block));
 }
@@ -173,6 +174,18 @@ mod tests {
             for (key, message) in [(some, &all[..100]), (&all[..32], some), (some, some)] {
                 assert_eq!(Hs256::new(key).mac(&[message]), theirs(key, message), "{length}");
             }
+        }
+    }
+
+    /// Lengths in bits that need more than two bytes, and more than four.
+    #[test]
+    fn long_messages() {
+        let piece = vec![0xab; 1 << 20];
+        for parts in [vec![&piece[..9_000]], vec![piece.as_slice(); 513]] {
+            let mut mac = Hmac::<Sha256>::new_from_slice(b"key").unwrap();
+            parts.iter().for_each(|part| mac.update(part));
+            let want: [u8; 32] = mac.finalize().into_bytes().into();
+            assert_eq!(Hs256::new(b"key").mac(&parts), want, "{} parts", parts.len());
         }
     }
 

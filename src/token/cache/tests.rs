@@ -1,8 +1,14 @@
 use super::*;
+use crate::token::times::Times;
 use crate::{Subject, TenantId};
 
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 const TIMES: Times = Times { iat: 1_767_225_600, exp: 1_767_226_200, nbf: None };
+
+/// What is asked again of a token that was right at `NOW`.
+fn window(times: Times) -> Window {
+    times.check(times.nbf.map_or(NOW, Timestamp::from_secs)).unwrap()
+}
 
 fn ada() -> Principal {
     Principal::user(TenantId::default(), Subject::parse("ada").unwrap()).with_claims_json("canary".into())
@@ -16,7 +22,7 @@ fn a_million_tokens_take_no_more_room_than_there_is() {
     let mut last = None;
     for n in 0..1_000_000_u64 {
         let name = Name([n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n]);
-        cache.put(name, 1, TIMES, ada.clone());
+        cache.put(name, 1, window(TIMES), ada.clone());
         last = Some(name);
     }
     assert_eq!(cache.len(), cache.capacity());
@@ -30,7 +36,7 @@ fn a_million_tokens_take_no_more_room_than_there_is() {
 fn what_is_kept_is_found_by_all_of_its_name_its_keys_and_its_time() {
     let cache = TokenCache::new(8).unwrap();
     let name = cache.name("token").unwrap();
-    cache.put(name, 7, Times { nbf: Some(TIMES.iat + 10), ..TIMES }, ada());
+    cache.put(name, 7, window(Times { nbf: Some(TIMES.iat + 10), ..TIMES }), ada());
     let at = |secs| Timestamp::from_secs(TIMES.iat + secs);
     for (what, name, keys, now, want) in [
         ("the token", name, 7, at(10), true),
@@ -61,10 +67,10 @@ fn a_full_set_forgets_the_oldest() {
     let cache = TokenCache::new(1).unwrap();
     let name = |n| Name([0, n]);
     for n in [1, 1, 2, 3, 4, 5, 6, 7, 8, 8] {
-        cache.put(name(n), 1, TIMES, ada());
+        cache.put(name(n), 1, window(TIMES), ada());
     }
     assert!((1..=8).all(|n| cache.get(name(n), 1, NOW).is_some()));
-    cache.put(name(9), 1, TIMES, ada());
+    cache.put(name(9), 1, window(TIMES), ada());
     assert!(cache.get(name(1), 1, NOW).is_none());
     assert!((2..=9).all(|n| cache.get(name(n), 1, NOW).is_some()));
 }
@@ -89,7 +95,7 @@ fn thirty_two_threads_never_mix_tokens_up() {
                             assert_eq!(found.subject(), principal.subject());
                             hits += 1;
                         }
-                        cache.put(name, 1, TIMES, principal);
+                        cache.put(name, 1, window(TIMES), principal);
                     }
                     hits
                 })
@@ -105,14 +111,14 @@ fn thirty_two_threads_never_mix_tokens_up() {
 fn nobody_waits() {
     let cache = TokenCache::new(1).unwrap();
     let name = |n| Name([0, n]);
-    cache.put(name(1), 1, TIMES, ada());
+    cache.put(name(1), 1, window(TIMES), ada());
     let Place(place) = &cache.sets[0].places[0];
     let writing = place.write().unwrap();
     assert!(cache.get(name(1), 1, NOW).is_none());
     drop(writing);
     let reading = place.read().unwrap();
     assert!(cache.get(name(1), 1, NOW).is_some());
-    cache.put(name(1), 2, TIMES, ada());
+    cache.put(name(1), 2, window(TIMES), ada());
     drop(reading);
     assert!(cache.get(name(1), 1, NOW).is_some() && cache.get(name(1), 2, NOW).is_none());
 }
@@ -126,6 +132,6 @@ fn a_place_is_one_line() {
 #[test]
 fn nothing_is_shown() {
     let cache = TokenCache::new(8).unwrap();
-    cache.put(cache.name("token").unwrap(), 7, TIMES, ada());
+    cache.put(cache.name("token").unwrap(), 7, window(TIMES), ada());
     assert_eq!(format!("{cache:?}"), "TokenCache { .. }");
 }

@@ -161,4 +161,13 @@ proptest! {
     fn any_claims_are_written_as_serde_json_writes_them(claims in any_claims(), issuer in text(), audience in text()) {
         prop_assert_eq!(written(&claims, &issuer, &audience), by_serde(&claims, &issuer, &audience));
     }
+
+    /// Else an application could say it in our place.
+    #[test]
+    fn what_we_say_ourselves_is_reserved(claims in any_claims()) {
+        let said: Map<String, Value> = serde_json::from_str(&by_serde(&claims, "a", "b")).unwrap();
+        for name in said.keys().filter(|name| !claims.extra.contains_key(*name)) {
+            prop_assert!(crate::token::claims::RESERVED.contains(&name.as_str()), "{}", name);
+        }
+    }
 }
