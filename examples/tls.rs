@@ -39,6 +39,11 @@ const LIMITS: serve::Limits =
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let var = |name, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let address = |name, default: &str| {
+        let text = var(name, default);
+        text.parse()
+            .map_err(|_| format!("{name}: `{text}` is not an address with a port, such as `{default}`"))
+    };
     let host = var("PUBLIC_HOST", "localhost:8443");
     let accounts = Accounts::builder()
         .with_store(Arc::new(MemoryStore::new()))
@@ -63,8 +68,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tls = TlsAcceptor::from(Arc::new(tls));
 
-    let https = serve::listen(var("BIND", "127.0.0.1:8443").parse()?)?;
-    let http = serve::listen(var("HTTP_BIND", "127.0.0.1:8080").parse()?)?;
+    let https = serve::listen(address("BIND", "127.0.0.1:8443")?)?;
+    let http = serve::listen(address("HTTP_BIND", "127.0.0.1:8080")?)?;
     println!("listening on https://{}", https.local_addr()?);
     println!("redirecting http://{} to https://{host}\n\ntry", http.local_addr()?);
     println!("  curl -ik https://{}/health            # with strict-transport-security", https.local_addr()?);

@@ -35,8 +35,8 @@ pub struct Limits {
     pub farewell: Duration,
 }
 
-/// With a longer queue than the usual 128: where it overflows, clients wait for seconds, or believe in a connection that
-/// nobody took.
+/// With a longer queue than the usual 128, as far as the system allows (on Linux `net.core.somaxconn`): where it overflows,
+/// clients wait for seconds, or believe in a connection that nobody took.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     #[cfg(unix)]

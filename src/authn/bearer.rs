@@ -259,4 +259,23 @@ mod tests {
         assert_eq!(&*scheme.challenge(), "Bearer realm=\"my api\"");
         assert_eq!(&*scheme.invalid_token, "Bearer realm=\"my api\", error=\"invalid_token\"");
     }
+
+    /// Each byte alone, first, in the middle and last.
+    #[test]
+    fn what_a_token_may_be_made_of() {
+        for byte in 0..=u8::MAX {
+            let fine = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            let long = [[b'a'; 40], [byte; 40]].concat();
+            for (text, want) in [
+                (&[byte][..], fine),
+                (&[byte, b'a'], fine),
+                (&[b'a', byte, b'a'], fine),
+                (&[b'a', byte], fine || byte == b'='),
+                (&long, fine || byte == b'='),
+            ] {
+                assert_eq!(is_token68(text), want, "{byte:#x} in {text:?}");
+            }
+        }
+        assert!(!is_token68(b"") && !is_token68(b"==") && is_token68(b"a=="));
+    }
 }

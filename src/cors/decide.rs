@@ -71,7 +71,8 @@ impl Cors {
         let inner = layer.layer(Empty);
         let listed = origins.iter().map(Origin::as_str);
         let any = any_origin.then_some("https://any.example");
-        // Nothing else in a request changes them, so tower-http need not be asked for each.
+        // Nothing else in a request changes them, so tower-http need not be asked for each. It would also speak of private
+        // networks to whoever asks, where only preflights do.
         let actual = listed.chain(any).map(|origin| {
             let mut question = Request::new(());
             if let Ok(origin) = HeaderValue::from_str(origin) {
@@ -324,6 +325,7 @@ mod tests {
         assert!(decide(&open, "OPTIONS", &[("origin", APP), asks, private]).1.contains_key(key));
         assert!(!decide(&open, "OPTIONS", &[("origin", APP), asks]).1.contains_key(key));
         assert!(!decide(&open, "OPTIONS", &[("origin", "null"), asks, private]).1.contains_key(key));
+        assert!(!decide(&open, "GET", &[("origin", APP), private]).1.contains_key(key));
     }
 
     #[test]

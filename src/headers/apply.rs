@@ -256,11 +256,11 @@ impl SecurityHeaders {
     fn forbid_storing(&self, headers: &mut HeaderMap) {
         let Some(caching) = &self.caching else { return };
         if !caching.keeps && !headers.get_all(CACHE_CONTROL).iter().any(says_no_store) {
-            headers.insert(CACHE_CONTROL, NO_STORE);
+            let _ = headers.try_insert(CACHE_CONTROL, NO_STORE);
             TARGETED.iter().for_each(|name| drop(headers.remove(name)));
         }
         let vary = merge_vary(headers.get_all(VARY).iter(), &caching.vary);
-        headers.insert(VARY, vary);
+        let _ = headers.try_insert(VARY, vary);
     }
 }
 

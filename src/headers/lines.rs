@@ -7,6 +7,7 @@ use crate::wire::add_vary;
 
 /// As many bits tell which of them are there.
 pub(super) const MAX_EXPECTED: usize = 16;
+const _: () = assert!(MAX_EXPECTED <= u16::BITS as usize);
 
 /// What a table has of its own, and for what it has places.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Places {
     fixed: Names,
     /// At most [`MAX_EXPECTED`].
     expected: Vec<HeaderName>,
-    /// What `Vary` says.
+    /// What `Vary` says, so that it need not be read.
     varies: Vec<HeaderName>,
 }
 
@@ -34,7 +35,7 @@ impl Places {
     }
 }
 
-/// Where an answer's headers are said, and none is said that has to be left out.
+/// Where an answer's headers are said, but for those that are fixed or removed by name.
 pub(crate) struct Lines<'a> {
     map: &'a mut HeaderMap,
     places: &'a Places,

@@ -381,6 +381,16 @@ fn a_full_table_is_no_panic() {
         response.headers_mut().insert(name, HeaderValue::from_static("a"));
     }
     let (mut parts, ()) = Request::new(()).into_parts();
+    let mut setting = response.clone();
     headers.apply(&headers.prepare(&mut parts, true), &mut response);
     assert_eq!(response.headers()["x-frame-options"], "DENY");
+
+    // What comes late finds no room either.
+    setting.headers_mut().remove("x-0");
+    setting.headers_mut().insert("set-cookie", HeaderValue::from_static("a=b"));
+    headers.apply_with(&headers.prepare(&mut parts, true), &mut setting, |lines| {
+        lines.add(HeaderName::from_static("x-late"), HeaderValue::from_static("a"));
+        lines.vary(&http::header::ORIGIN);
+    });
+    assert_eq!(setting.headers()["x-frame-options"], "DENY");
 }

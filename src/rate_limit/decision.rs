@@ -32,8 +32,11 @@ pub(crate) const RATE_LIMIT_FIELDS: [HeaderName; 2] = [POLICY, STATE];
 /// A decision, at once or later.
 pub(crate) enum RateVerdict {
     Ready(RateDecision),
-    Pending(Pin<Box<dyn Future<Output = RateDecision> + Send>>),
+    Pending(RateFuture),
 }
+
+/// A decision that is waited for.
+pub(crate) type RateFuture = Pin<Box<dyn Future<Output = RateDecision> + Send>>;
 
 /// Whether a request may pass, and what goes into its answer.
 #[derive(Debug)]

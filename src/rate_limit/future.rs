@@ -9,7 +9,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::decision::{RateDecision, RateVerdict};
+use super::decision::RateDecision;
 use super::limit::RateLimit;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::render::Render;
@@ -77,15 +77,12 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Going { future, decision } => {
                     let mut response = ready!(future.poll(cx))?;
-                    let decision = std::mem::replace(decision, RateDecision::uncounted());
                     match this.limit.settle(decision, response.status()) {
-                        RateVerdict::Ready(decision) => {
-                            this.limit.add_fields(&decision, response.headers_mut());
+                        None => {
+                            this.limit.add_fields(decision, response.headers_mut());
                             return Poll::Ready(Ok(response));
                         }
-                        RateVerdict::Pending(settled) => {
-                            State::Settling { settled, response: Some(response) }
-                        }
+                        Some(settled) => State::Settling { settled, response: Some(response) },
                     }
                 }
                 StateProj::Refused { decision, rejection, remains } => {

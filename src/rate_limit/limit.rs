@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::builder::RateLimitBuilder;
-use super::decision::{Charge, Fields, MAX_QUOTAS, RateDecision, RateVerdict, Standing, Standings};
+use super::decision::{
+    Charge, Fields, MAX_QUOTAS, RateDecision, RateFuture, RateVerdict, Standing, Standings,
+};
 use super::key::{LatePart, RateKey, Sink};
 use super::quota::Quota;
 use super::request::RateRequest;
@@ -146,15 +148,11 @@ impl RateLimit {
         }
     }
 
-    /// Whether a request with such an answer stays counted, so that there is nothing to [settle](Self::settle).
-    pub(crate) fn counts(&self, status: StatusCode) -> bool {
-        self.0.counted.as_ref().is_none_or(|counted| counted(status))
-    }
-
-    /// Once the answer is known: gives back what only other answers cost.
-    pub(crate) fn settle(&self, mut decision: RateDecision, status: StatusCode) -> RateVerdict {
-        if self.counts(status) {
-            return RateVerdict::Ready(decision);
+    /// Once the answer is known: gives back what only other answers cost. `Some` if that is to be waited for; what it
+    /// says then takes the place of the decision.
+    pub(crate) fn settle(&self, decision: &mut RateDecision, status: StatusCode) -> Option<RateFuture> {
+        if self.0.counted.as_ref().is_none_or(|counted| counted(status)) {
+            return None;
         }
         let counters = self.0.tiers.get(decision.tier).map(|tier| &tier.counters);
         match (counters, std::mem::replace(&mut decision.charge, Charge::Nothing)) {
@@ -167,7 +165,8 @@ impl RateLimit {
             }
             (Some(Counters::Shared { store, quotas }), Charge::Shared { keys, cost, now }) => {
                 let (store, quotas) = (store.clone(), quotas.clone());
-                return RateVerdict::Pending(Box::pin(async move {
+                let mut decision = std::mem::replace(decision, RateDecision::uncounted());
+                return Some(Box::pin(async move {
                     let mut standing = [None; MAX_QUOTAS];
                     give_back(&*store, &keys, &quotas, cost, now, &mut standing).await;
                     decision.restate(standing);
@@ -176,7 +175,7 @@ impl RateLimit {
             }
             _ => {}
         }
-        RateVerdict::Ready(decision)
+        None
     }
 
     /// Adds what an answer, refusals included, says about the quotas.

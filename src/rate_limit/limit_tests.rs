@@ -23,11 +23,10 @@ fn decide(limit: &RateLimit, request: &Request<()>) -> RateDecision {
     }
 }
 
-fn settle(limit: &RateLimit, decision: RateDecision, status: u16) -> RateDecision {
-    match limit.settle(decision, StatusCode::from_u16(status).unwrap()) {
-        RateVerdict::Ready(decision) => decision,
-        RateVerdict::Pending(_) => panic!("a table answers at once"),
-    }
+fn settle(limit: &RateLimit, mut decision: RateDecision, status: u16) -> RateDecision {
+    let waits = limit.settle(&mut decision, StatusCode::from_u16(status).unwrap());
+    assert!(waits.is_none(), "a table answers at once");
+    decision
 }
 
 fn retry_after(decision: &RateDecision) -> Option<u64> {

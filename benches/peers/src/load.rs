@@ -51,13 +51,23 @@ pub fn run() -> String {
                 scope.spawn(|| sign_in(address, &stop, &count));
             }
             thread::sleep(Duration::from_millis(200));
+            let stopping = Stopping(&stop);
             measure(address, &token, &mut loaded);
-            stop.store(true, Ordering::Relaxed);
+            drop(stopping);
             spent += began.elapsed().as_secs_f64();
             signed_in += count.load(Ordering::Relaxed);
         });
     }
     table(&mut idle, &mut loaded, f64::from(signed_in) / spent)
+}
+
+/// Tells the others to stop, also when it is dropped by a panic: they would be waited for.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Registers somebody; their access token.

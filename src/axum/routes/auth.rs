@@ -49,19 +49,18 @@ pub(super) async fn register(
 pub(super) async fn login(State(auth): State<Arc<Auth>>, mut parts: Parts, body: LoginBody) -> Response {
     let Some(limit) = auth.sign_in_limit.clone() else { return sign_in(auth, body).await.into_response() };
     parts.extensions.insert(SignInAs(login_key(&body.identifier)));
-    let decision = match limit.decide(&RateRequest::of_parts(&parts, || auth.accounts.tokens().clock().now()))
-    {
-        RateVerdict::Ready(decision) => decision,
-        RateVerdict::Pending(decision) => decision.await,
-    };
+    let mut decision =
+        match limit.decide(&RateRequest::of_parts(&parts, || auth.accounts.tokens().clock().now())) {
+            RateVerdict::Ready(decision) => decision,
+            RateVerdict::Pending(decision) => decision.await,
+        };
     let mut response = match decision.rejection() {
         None => sign_in(auth, body).await.into_response(),
         Some(rejection) => rejection.into_response(),
     };
-    let decision = match limit.settle(decision, response.status()) {
-        RateVerdict::Ready(decision) => decision,
-        RateVerdict::Pending(decision) => decision.await,
-    };
+    if let Some(settled) = limit.settle(&mut decision, response.status()) {
+        decision = settled.await;
+    }
     limit.add_fields(&decision, response.headers_mut());
     response
 }

@@ -123,11 +123,8 @@ impl Edge {
         }
         let mut late = Vec::new();
         for (at, Asked { place, decision }) in passage.taken.iter_mut().enumerate() {
-            let Some(limit) = self.limit(*place).filter(|limit| !limit.counts(status)) else { continue };
-            let said = std::mem::replace(decision, RateDecision::uncounted());
-            match limit.settle(said, status) {
-                RateVerdict::Ready(settled) => *decision = settled,
-                RateVerdict::Pending(verdict) => late.push((at, verdict)),
+            if let Some(settled) = self.limit(*place).and_then(|limit| limit.settle(decision, status)) {
+                late.push((at, settled));
             }
         }
         if late.is_empty() {
@@ -145,7 +142,8 @@ impl Edge {
         }))
     }
 
-    /// What the answer says besides itself. Where the security headers come, what the handler said of these is gone.
+    /// What the answer says besides itself. The gate alone says the id and, to a page of another origin, CORS; it adds to
+    /// what the handler said of limits and of what the answer depends on.
     pub(super) fn leave<B>(&self, passage: &mut Passage, response: &mut Response<B>) {
         if let Some(rule) = passage.broken {
             response.extensions_mut().insert(rule);
