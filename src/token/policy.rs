@@ -59,8 +59,8 @@ impl TokenPolicy {
 
     /// Remembers about this many access tokens that were verified, so that a token that comes again costs no signature.
     /// What binds a token binds it on every request: revocation is asked for, `exp` compared, and other keys or another
-    /// tenant begin anew. A token takes about a kilobyte, up to the size of its own claims above that, of which 80 bytes
-    /// are taken from the start.
+    /// tenant begin anew. A token takes about a kilobyte, up to the size of its own claims above that; 80 to 160 bytes for
+    /// each are taken from the start.
     #[must_use]
     pub fn with_token_cache(self, tokens: usize) -> Self {
         Self { cached: tokens, ..self }

@@ -99,7 +99,7 @@ impl<'de, T: serde::Deserialize<'de>> DeserializeSeed<'de> for Typed<T> {
     }
 }
 
-/// The same of an object. What serde derives for a struct takes an array of its members' values as well.
+/// Reads an object in which no name comes twice. What serde derives for a struct takes an array of its members' values as well.
 pub(super) struct Object<T>(std::marker::PhantomData<T>);
 
 impl<T> Object<T> {
