@@ -1,5 +1,8 @@
 //! The outer half of the gate: one right order, on every path, in both forms.
 
+mod answers;
+mod limits;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +21,7 @@ use portcullis::firewall::FirewallRule;
 use portcullis::gate::testing::{Cast, act_as};
 use portcullis::gate::{Gate, GateBuilder};
 use portcullis::network::Connection;
-use portcullis::rate_limit::{Quota, RateKey, RateLimit, Tier};
-use portcullis::store::MemoryStore;
+use portcullis::rate_limit::{Quota, RateLimit};
 use portcullis::time::ManualClock;
 use portcullis::validate::BodyGuard;
 use portcullis::{ConfigError, Principal};
@@ -371,64 +373,4 @@ async fn parts_that_contradict_each_other() {
         .build()
         .unwrap_err();
     assert_eq!(refused.others().len(), 3, "{refused}");
-}
-
-/// Limits by principal and tier are asked once it is known who asks, before the rule, in a table or in a shared store; what
-/// they say is on every answer, and refusals of theirs reach no handler.
-#[tokio::test]
-async fn principals_are_limited_where_they_are_known() {
-    let clock = ManualClock::default();
-    for shared in [false, true] {
-        let by_principal = || {
-            let limit =
-                RateLimit::builder("who").with_key(RateKey::principal()).add_quota(Quota::per_minute(3));
-            let limit = limit.add_tier("bulk", [Quota::per_minute(5)]).with_tiers_from(|who| {
-                if who.subject().is_some_and(|who| who.as_str() == "bob") {
-                    Tier::Named("bulk")
-                } else {
-                    Tier::Base
-                }
-            });
-            let limit = limit.count_only_if(|status| status != StatusCode::FORBIDDEN);
-            let limit = if shared { limit.with_store(Arc::new(MemoryStore::new())) } else { limit };
-            builder(&clock).add_rate_limit(limit.build().unwrap()).add_rate_limit(per_minute(100))
-        };
-        for (form, app) in apps(by_principal).await {
-            let form = format!("{form}, shared: {shared}");
-            for (who, quota) in [("ada", 3), ("bob", 5)] {
-                let bearer = format!("Bearer {who}");
-                let ask = |path: &str| ask("GET", path, &[("authorization", &bearer)]);
-                // Refused by its rule, and given back.
-                let (status, answer, _) = send(&app, ask("/admin")).await;
-                assert_eq!((status, fields(&answer)), (403, (quota, 99 - used(who))), "{form}, {who}");
-                for left in (0..quota).rev() {
-                    let (status, answer, _) = send(&app, ask("/tasks/1")).await;
-                    assert_eq!((status, fields(&answer).0), (200, left), "{form}, {who}");
-                }
-                let (status, answer, body) = send(&app, ask("/tasks/1")).await;
-                assert_eq!(
-                    (status, &answer["retry-after"]),
-                    (429, &(60 / quota).to_string()[..].parse().unwrap()),
-                    "{form}"
-                );
-                assert!(body.contains("rate_limited") && answer.contains_key("x-frame-options"), "{form}");
-                assert_eq!(send(&app, ask("/open")).await.0, 200, "{form}: nobody is known there");
-            }
-        }
-    }
-}
-
-/// How often ada and bob ask before bob does.
-fn used(who: &str) -> u32 {
-    if who == "bob" { 6 } else { 0 }
-}
-
-/// What is left by principal and by address.
-fn fields(answer: &HeaderMap) -> (u32, u32) {
-    let left = |name: &str| {
-        let mut fields = answer.get_all("ratelimit").iter().map(|field| field.to_str().unwrap());
-        let field = fields.find(|field| field.contains(name)).unwrap();
-        field.split(";r=").nth(1).unwrap().split(';').next().unwrap().parse().unwrap()
-    };
-    (left("who"), left("address"))
 }
