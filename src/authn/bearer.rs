@@ -11,6 +11,7 @@ use super::{AuthScheme, Outcome};
 use crate::error::ConfigError;
 use crate::path::decode_leniently;
 use crate::rejection::{Rejection, RejectionCode};
+use crate::request_context::RequestContext;
 use crate::token::{MAX_TOKEN_BYTES, TokenRefusal, VerifyAccessToken};
 
 /// How long a client should wait while it cannot be told whether tokens are revoked.
@@ -94,7 +95,13 @@ impl AuthScheme for BearerScheme {
             Found::InUrl => Err(self.invalid_request(RejectionCode::CredentialInUrl)),
             Found::Several => Err(self.invalid_request(RejectionCode::CredentialAmbiguous)),
             Found::Malformed => Err(self.refusal(TokenRefusal::Invalid)),
-            Found::Token(token) => self.verifier.verify(token).map_err(|why| self.refusal(why)),
+            Found::Token(token) => {
+                let verified = match request.extensions.get::<RequestContext>() {
+                    Some(context) => self.verifier.verify_at(token, context.received()),
+                    None => self.verifier.verify(token),
+                };
+                verified.map_err(|why| self.refusal(why))
+            }
         })
     }
 
@@ -178,6 +185,9 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::id::RequestId;
+    use crate::principal::{Principal, Verified};
+    use crate::time::Timestamp;
 
     fn parts(uri: &str, values: &[&[u8]]) -> Parts {
         let mut request = Request::get(uri);
@@ -185,6 +195,32 @@ mod tests {
             request = request.header(AUTHORIZATION, *value);
         }
         request.body(()).unwrap().into_parts().0
+    }
+
+    /// Where the time of the request is known, nobody reads another.
+    #[test]
+    fn the_time_of_a_request_is_read_once() {
+        struct Told;
+
+        impl VerifyAccessToken for Told {
+            fn verify(&self, _: &str) -> Result<Verified<Principal>, TokenRefusal> {
+                Err(TokenRefusal::Stale)
+            }
+
+            fn verify_at(&self, _: &str, received: Timestamp) -> Result<Verified<Principal>, TokenRefusal> {
+                assert_eq!(received, Timestamp::from_secs(7));
+                Err(TokenRefusal::Revoked)
+            }
+        }
+
+        let mut request = parts("/", &[b"Bearer abc"]);
+        let code = |request: &Parts| match BearerScheme::new(Told).authenticate(request) {
+            Outcome::Ready(Err(rejection)) => Some(rejection.code()),
+            _ => None,
+        };
+        assert_eq!(code(&request), Some(RejectionCode::TokenStale));
+        request.extensions.insert(RequestContext::new(RequestId::unnamed(), Timestamp::from_secs(7)));
+        assert_eq!(code(&request), Some(RejectionCode::TokenRevoked));
     }
 
     #[test]
@@ -248,7 +284,7 @@ mod tests {
     fn a_realm_cannot_break_out_of_its_quotes() {
         struct Never;
         impl VerifyAccessToken for Never {
-            fn verify(&self, _: &str) -> Result<crate::principal::Verified<crate::Principal>, TokenRefusal> {
+            fn verify(&self, _: &str) -> Result<Verified<Principal>, TokenRefusal> {
                 Err(TokenRefusal::Invalid)
             }
         }

@@ -4,6 +4,7 @@
 use crate::id::TenantId;
 use crate::principal::{Principal, Verified};
 use crate::store::TokenKind;
+use crate::time::Timestamp;
 use crate::token::Tokens;
 use crate::token::codec::TokenError;
 use crate::token::revocation::{Credential, Standing};
@@ -26,7 +27,11 @@ impl AccessTokens {
 
 impl VerifyAccessToken for AccessTokens {
     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
-        let (codec, now) = (self.tokens.codec(), self.tokens.clock().now());
+        self.verify_at(token, self.tokens.clock().now())
+    }
+
+    fn verify_at(&self, token: &str, now: Timestamp) -> Result<Verified<Principal>, TokenRefusal> {
+        let codec = self.tokens.codec();
         let keys = codec.keys();
         let known = self.tokens.cache().and_then(|cache| Some((cache, cache.name(token)?)));
         if let Some(principal) = known.and_then(|(cache, name)| cache.get(name, keys.generation(), now)) {

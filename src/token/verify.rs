@@ -1,6 +1,7 @@
 //! What the bearer scheme needs of the token service.
 
 use crate::principal::{Principal, Verified};
+use crate::time::Timestamp;
 
 /// Checks an access token and says who presented it.
 ///
@@ -15,11 +16,28 @@ pub trait VerifyAccessToken: Send + Sync + 'static {
     ///
     /// [`TokenRefusal`] if the token is not a good one, or it cannot be told.
     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal>;
+
+    /// The same for a request that is known to have arrived then ([`RequestContext::received`]), so that a request reads
+    /// the time once. What knows no time need not implement it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify).
+    ///
+    /// [`RequestContext::received`]: crate::RequestContext::received
+    fn verify_at(&self, token: &str, received: Timestamp) -> Result<Verified<Principal>, TokenRefusal> {
+        let _ = received;
+        self.verify(token)
+    }
 }
 
 impl<V: VerifyAccessToken + ?Sized> VerifyAccessToken for std::sync::Arc<V> {
     fn verify(&self, token: &str) -> Result<Verified<Principal>, TokenRefusal> {
         (**self).verify(token)
+    }
+
+    fn verify_at(&self, token: &str, received: Timestamp) -> Result<Verified<Principal>, TokenRefusal> {
+        (**self).verify_at(token, received)
     }
 }
 

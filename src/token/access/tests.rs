@@ -335,3 +335,17 @@ async fn a_remembered_token_says_what_a_verified_one_says() {
     });
     run.unwrap();
 }
+
+/// The time of the request is the one that counts, for a token that is kept as well; no other clock is asked.
+#[tokio::test]
+async fn a_request_is_judged_by_when_it_arrived() {
+    let world = World::new().await;
+    let (token, at) = (world.mint(&claims()), |secs| Timestamp::from_secs(IAT + secs));
+    for _ in 0..2 {
+        assert_eq!(world.access.verify_at(&token, at(600)).unwrap_err(), TokenRefusal::Expired);
+        assert!(world.access.verify_at(&token, at(599)).is_ok());
+        assert_eq!(world.access.verify_at(&token, at(-6)).unwrap_err(), TokenRefusal::Invalid);
+    }
+    let shared: Arc<dyn VerifyAccessToken> = Arc::new(world.access.clone());
+    assert_eq!(Arc::new(shared).verify_at(&token, at(600)).unwrap_err(), TokenRefusal::Expired);
+}
