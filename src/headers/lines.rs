@@ -180,6 +180,25 @@ mod tests {
         }
     }
 
+    /// Places are few; what has none is said all the same.
+    #[test]
+    fn more_than_there_are_places_for() {
+        let names: Vec<_> =
+            (0..20).map(|at| HeaderName::from_bytes(format!("x-{at}").as_bytes()).unwrap()).collect();
+        let mut table = HeaderMap::new();
+        let mut places = Places::none_in(&table, Vec::new());
+        names.iter().for_each(|name| places.keep(&mut table, name.clone()));
+        assert_eq!((places.expected.len(), table.len()), (MAX_EXPECTED, MAX_EXPECTED));
+        let removed = Names::new(vec![names[3].clone(), names[19].clone()]);
+        let mut lines = Lines::new(&mut table, &places, &removed);
+        names.iter().enumerate().for_each(|(at, name)| lines.add(name.clone(), HeaderValue::from(at)));
+        lines.close();
+        for (at, name) in names.iter().enumerate() {
+            let want = (!removed.contains(name)).then(|| HeaderValue::from(at));
+            assert_eq!(table.get(name), want.as_ref(), "{name}");
+        }
+    }
+
     #[test]
     fn what_it_depends_on_is_said_once() {
         for (theirs, further, want) in [
