@@ -26,7 +26,7 @@ macro_rules! methods {
 
         impl AuthMethod {
             #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$method,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$method,)*];
 
             /// Its name in RFC 8176, or `fed`.
             const fn name(self) -> &'static str {

@@ -40,19 +40,7 @@ fn least() -> Claims {
 
 fn minted() -> impl Strategy<Value = Claims> {
     let id = || "[a-zA-Z0-9_.:@+/-]{1,24}";
-    let methods = prop::sample::subsequence(
-        [
-            AuthMethod::Password,
-            AuthMethod::Otp,
-            AuthMethod::HardwareKey,
-            AuthMethod::SoftwareKey,
-            AuthMethod::Pin,
-            AuthMethod::MultiFactor,
-            AuthMethod::Federated,
-        ]
-        .to_vec(),
-        0..=7,
-    );
+    let methods = prop::sample::subsequence(AuthMethod::ALL, 0..=AuthMethod::ALL.len());
     let value = prop_oneof![
         any::<i64>().prop_map(Value::from),
         any::<bool>().prop_map(Value::from),

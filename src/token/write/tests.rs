@@ -115,20 +115,11 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn any_claims() -> impl Strategy<Value = Claims> {
     let id = || "[a-zA-Z0-9_.:@+/-]{1,128}";
-    let methods = [
-        AuthMethod::Password,
-        AuthMethod::Otp,
-        AuthMethod::HardwareKey,
-        AuthMethod::SoftwareKey,
-        AuthMethod::Pin,
-        AuthMethod::MultiFactor,
-        AuthMethod::Federated,
-    ];
     (
         (id(), id(), prop::option::of(id()), id(), prop::option::of(id()), any::<(u32, u32)>()),
         any::<(i64, i64, Option<i64>, Option<i64>)>(),
         prop::collection::vec(text(), 0..5),
-        prop::sample::subsequence(methods.to_vec(), 0..=7),
+        prop::sample::subsequence(AuthMethod::ALL, 0..=AuthMethod::ALL.len()),
         prop::option::of(prop::collection::vec(text(), 0..5)),
         prop::collection::btree_map(text(), value(), 0..4),
     )
