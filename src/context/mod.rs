@@ -97,7 +97,8 @@ impl Resolver {
         self
     }
 
-    /// Where the time comes from.
+    /// Where the time comes from: for limits, and for when a bearer token expires. So it should be the clock of whoever
+    /// issues tokens here.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

@@ -338,11 +338,11 @@ fn named<'a>(ring: &'a Keyring, header: &str) -> Result<&'a Key, TokenError> {
 /// stack, up to `N` bytes. What anybody may send is decoded by code without `unsafe`.
 fn segment<const N: usize, T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> Result<T, TokenError> {
     let most = base64::decoded_len_estimate(text.len());
-    let (mut few, mut here, mut heap);
+    let (mut short, mut here, mut heap);
     // To clear more than is needed costs more than to look.
-    let room: &mut [u8] = if most <= FEW {
-        few = [0; FEW];
-        &mut few
+    let room: &mut [u8] = if most <= SHORT_SIGNATURE {
+        short = [0; SHORT_SIGNATURE];
+        &mut short
     } else if most <= N {
         here = [0; N];
         &mut here
@@ -355,7 +355,7 @@ fn segment<const N: usize, T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> Resu
 }
 
 /// Signatures have at most so many bytes, but for those of RSA.
-const FEW: usize = 66;
+const SHORT_SIGNATURE: usize = 66;
 
 fn is_access_token_type(typ: &str) -> bool {
     ["at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))

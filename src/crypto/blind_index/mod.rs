@@ -73,9 +73,6 @@ const FIELD: &str = "blind index";
 const MAX_BITS: u16 = 256;
 const MIN_BITS: u16 = 8;
 
-/// Tenants and values up to this length together are put into one piece.
-const ON_STACK: usize = 128;
-
 /// What goes into the MAC for the short name of a key. A value can't start so: tenants aren't empty.
 const NAME: &[u8] = &[0];
 
@@ -228,13 +225,7 @@ impl BlindIndex {
         let tenant = tenant.as_str().as_bytes();
         let length = [u8::try_from(tenant.len()).unwrap_or(u8::MAX)];
         let parts = [&length[..], tenant, normal];
-        // One piece costs less than three.
-        let mut room = [0; ON_STACK];
-        let mac = match joined(&mut room, parts) {
-            Some(whole) => key.mac.mac(&[whole]),
-            None => key.mac.mac(&parts),
-        };
-        IndexValue::new(key.name, &mac, self.column.bits)
+        IndexValue::new(key.name, &key.mac.mac(&parts), self.column.bits)
     }
 }
 
@@ -272,16 +263,6 @@ impl ColumnKey {
         name.iter_mut().zip(mac.mac(&[NAME])).for_each(|(to, from)| *to = from);
         Ok(Self { name, mac })
     }
-}
-
-/// The parts one after the other, if there is room.
-fn joined<'a>(room: &'a mut [u8; ON_STACK], parts: [&[u8]; 3]) -> Option<&'a [u8]> {
-    let mut length = 0_usize;
-    for part in parts {
-        room.get_mut(length..length.checked_add(part.len())?)?.copy_from_slice(part);
-        length += part.len();
-    }
-    room.get(..length)
 }
 
 fn check(ring: &Keyring) -> Result<(), ConfigError> {
