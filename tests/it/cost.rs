@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use portcullis::network::Connection;
 use portcullis::principal::{AuthMethod, Principal, Verified};
 use portcullis::rate_limit::{Quota, RateKey, RateLimit, RateLimitLayer};
 use portcullis::store::MemoryStore;
-use portcullis::time::{Clock as _, ManualClock};
+use portcullis::time::{Clock, ManualClock, Timestamp};
 use portcullis::token::{AccessTokens, Claims, TokenRefusal, VerifyAccessToken};
 use portcullis::{Subject, TenantId};
 use secrecy::ExposeSecret as _;
@@ -387,5 +388,68 @@ fn security_headers_allocate_next_to_nothing() {
             let whole = allocations(layer.layer(inserts_one), asked(header));
             assert!(whole <= bare + want, "{name}, {header}: {whole}, bare {bare}");
         }
+    }
+}
+
+/// Counts how often it is asked for the time of day.
+#[derive(Debug, Default)]
+struct Counting {
+    clock: ManualClock,
+    read: AtomicUsize,
+}
+
+impl Clock for Counting {
+    fn now(&self) -> Timestamp {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
+
+/// Limits, expiry and whatever else goes by the time of day share one reading of it.
+#[tokio::test]
+async fn a_request_reads_the_time_of_day_once() {
+    let clock = Arc::new(Counting::default());
+    let accounts = Accounts::builder()
+        .with_store(Arc::new(MemoryStore::new()))
+        .with_keys(Arc::new(StaticKeys::generate().unwrap()))
+        .with_audit(Arc::new(MemorySink::default()))
+        .with_issuer("https://id.example")
+        .with_audience("https://api.example")
+        .with_clock(clock.clone())
+        .build()
+        .await
+        .unwrap();
+    let now = clock.now();
+    let ada = Subject::parse("ada").unwrap();
+    let claims = Claims::new(ada, TokenId::mint().unwrap(), now, now + Duration::from_secs(600));
+    let claims = claims.with_family(FamilyId::mint().unwrap());
+    let token = accounts.tokens().codec().encode(&claims).unwrap();
+    let limit = |name: &str| RateLimit::builder(name.to_owned()).add_quota(Quota::per_minute(3));
+    let gate = Gate::builder()
+        .with_accounts(accounts)
+        .with_access_map(AccessMap::builder().add(Method::GET, "/", Rule::authenticated()))
+        .add_rate_limit(limit("address").build().unwrap())
+        .add_rate_limit(limit("who").with_key(RateKey::principal()).build().unwrap());
+    let gate = gate.build().await.unwrap();
+    let service = gate.layer().layer(Free);
+    gate.shutdown().await;
+
+    let good = format!("Bearer {}", token.expose_secret());
+    for (name, bearer, want) in [
+        ("a new token", good.as_str(), 200),
+        ("the same again", &good, 200),
+        ("no good one", "Bearer a.b.c", 401),
+        ("too often", &good, 429),
+    ] {
+        let mut request = Request::get("/").header("authorization", bearer).body(()).unwrap();
+        request.extensions_mut().insert(Connection::new("192.0.2.7:4711".parse().unwrap()));
+        let before = clock.read.load(Ordering::Relaxed);
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), want, "{name}");
+        assert_eq!(clock.read.load(Ordering::Relaxed) - before, 1, "{name}");
     }
 }
